@@ -1,0 +1,540 @@
+"""The seam: what a repository is to the rest of assetfs.
+
+A backend is one class that derives from `Repository`. Four methods and `metadata` are required; everything else is an
+optional feature that the backend *declares* in `Capabilities` and that otherwise raises `Unsupported` without having
+asked the server anything. Nothing here does I/O.
+
+Words: a *node* is a folder, file or link with an id that never changes. An *entry* is a name in a folder that leads to
+a node; a node may have several (hard links). A *version* is an opaque string: two equal versions of a node have equal
+bytes. Names are the server's own text, not yet encoded for a file system (`names.py` does that).
+
+Threads: every coroutine runs on the mount's one trio loop and must not hold it for more than a millisecond. Every
+coroutine may be cancelled at any checkpoint and must leave no half-read connection in a pool.
+
+Errors: backends raise the closed family at the end of this file and nothing else. They never import errno.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+NodeId = str
+
+
+class Kind(enum.Enum):
+    """What a node is. The pair (id, kind) has an inode number, so a node may change its kind."""
+
+    FOLDER = "folder"
+    FILE = "file"
+    LINK = "link"
+
+
+class Rights(enum.Flag):
+    """What the credential may do with a node, as far as is known. A hint for mode bits; the server decides."""
+
+    NONE = 0
+    READ = enum.auto()
+    WRITE = enum.auto()  # a file: replace its content; a folder: add, rename and remove entries
+    ANNOTATE = enum.auto()  # change metadata
+    ALL = READ | WRITE | ANNOTATE
+
+
+class Availability(enum.Enum):
+    """Where a file's content is. OFFLINE content must be recalled before it can be fetched."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    RECALLING = "recalling"
+
+
+class LocalContent(msgspec.Struct, frozen=True):
+    """A local file that holds a node's bytes: opened without following links and only below `root`."""
+
+    root: Path
+    relative: str
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One folder, file or link as the server last described it.
+
+    `size` is in bytes; None means that the server has not said, and that `measure` or a fetch will tell.
+    `version` is None only where the backend cannot tell versions apart before it has fetched the content.
+    Times are nanoseconds since the epoch, UTC; None where the server keeps none.
+    """
+
+    id: NodeId
+    kind: Kind
+    name: str
+    label: str = ""
+    """How the id looks in a decorated name, `stem~<label>.ext`. Lower labels (shorter first) keep the plain name."""
+    size: int | None = None
+    version: str | None = None
+    digest: str | None = None
+    """`<algorithm>:<lower-case hex>` of the content, algorithm as hashlib names it."""
+    mtime_ns: int | None = None
+    ctime_ns: int | None = None
+    birth_ns: int | None = None
+    rights: Rights = Rights.ALL
+    mime: str | None = None
+    links: int | None = None
+    """How many entries lead to it, where that is known without asking."""
+    target: str | None = None
+    """Of a LINK: what it points to, relative and inside the mount, or a URL."""
+    local: LocalContent | None = None
+    availability: Availability = Availability.ONLINE
+    url: str | None = None
+    """Where a browser shows it; never one that carries a secret."""
+    always_decorated: bool = False
+    """All siblings of this name show as `stem~<label>`, none keeps the plain name."""
+    exact_name: bool = True
+    """False where `name` was completed from something else (an extension taken from another field)."""
+    private: Any = None
+    """The backend's own knowledge (project, parent, rendition); nobody else looks into it."""
+
+
+class Attribute(msgspec.Struct, frozen=True, gc=False):
+    """The value of one extended attribute. A writable one may be set or removed with `set_metadata`."""
+
+    value: bytes
+    writable: bool = False
+
+
+Metadata = Mapping[str, Attribute]
+"""Full attribute names (`user.jama.meta.Dublin_Core.title`) to values. Aliases and `user.assetfs.*` are not in it."""
+
+
+class Alias(msgspec.Struct, frozen=True):
+    """A desktop name for a backend's attribute. `separator` is how the alias joins several values, `stored` how the
+    attribute does; both None where the value is taken as it is."""
+
+    attribute: str
+    separator: str | None = None
+    stored: str | None = None
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backend can do beyond reading. Declared once, after `connect`; never guessed.
+
+    What is False here raises `Unsupported` when it is called and leaves the server untouched.
+    """
+
+    walk: bool = False
+    measure: bool = False
+    create_folder: bool = False
+    remove_folder: bool = False
+    upload: bool = False
+    replace: bool = False
+    replace_keeps_id: bool = False
+    """A replacement keeps the node's id; otherwise `replace` returns a node with a new one."""
+    rename: bool = False
+    move: bool = False
+    link: bool = False
+    remove: bool = False
+    set_metadata: bool = False
+    set_times: bool = False
+    search: bool = False
+    tags: bool = False
+    hidden: bool = False
+    changes: bool = False
+    usage: bool = False
+    locate: bool = False
+    recall: bool = False
+    drafts: bool = False
+    ranges: bool = True
+    """False: `fetch` always delivers from the start."""
+    unique_content: bool = False
+    """The server keeps identical bytes once in a scope: an upload may answer with an existing node."""
+    unique_names: bool = False
+    """Two entries of one folder never have one name on the server."""
+    max_file_size: int | None = None
+    verbs: frozenset[str] = frozenset()
+    """Attributes that do something when they are set; never listed, never copied."""
+    lazy_attributes: frozenset[str] = frozenset()
+    """Attributes that cost a request each: they answer to `attribute`, and are not in `metadata`."""
+    aliases: Mapping[str, Alias] = {}
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Who the server says that we are: the answer to `connect`. Shown in `status`; holds no secret."""
+
+    server: str
+    """Product and version or profile, as far as it can be told."""
+    user: str
+    url: str
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Space in bytes, for statfs. None where the server has no such number."""
+
+    total: int | None = None
+    free: int | None = None
+    files: int | None = None
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that somebody else did. `node` None with `folder` None means: anything may have changed, list again."""
+
+    node: NodeId | None = None
+    folder: NodeId | None = None
+    kind: str = "modified"  # created | modified | metadata | moved | removed
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some children of one folder. The union of all pages is the folder; a node comes once."""
+
+    nodes: Sequence[Node]
+    total: int | None = None
+    """How many the folder has in all, where the server says so."""
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """All children of one folder, as `walk` delivers them."""
+
+    folder: Node
+    nodes: Sequence[Node]
+
+
+class Sink(Protocol):
+    """Where fetched bytes go: buffers that the caller lends, so that a socket can receive into them directly.
+
+    Bytes arrive in order from the fetch's first byte. `lend(offset)` returns writable memory for the byte at `offset`
+    of the file and those behind it; an empty view means that nothing more is wanted, and the fetch ends quietly.
+    `landed(offset, count)` says that `count` bytes are now in the memory lent for `offset`: readers are woken at once.
+    `total(size)` says the content's full size, as soon as a response head has told it.
+    """
+
+    def lend(self, offset: int) -> memoryview: ...
+    def landed(self, offset: int, count: int) -> None: ...
+    def total(self, size: int) -> None: ...
+
+
+class Source(Protocol):
+    """Content on its way out: a complete local file that does not change while it is being sent."""
+
+    @property
+    def size(self) -> int: ...
+
+    async def read(self, offset: int, count: int) -> bytes:
+        """Exactly `count` bytes at `offset` (fewer only at the end); read in a thread."""
+        ...
+
+    async def digest(self, algorithm: str) -> str:
+        """Lower-case hex digest of the whole content; computed once, in a thread, and remembered."""
+        ...
+
+
+class Ledger(Protocol):
+    """What a transfer of several steps has done so far, kept durably by the caller across crashes.
+
+    A backend records a step *before* it does what cannot be repeated blindly, and reads `state` first when it starts.
+    """
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """JSON values as last recorded; empty at the first try."""
+        ...
+
+    async def record(self, **state: Any) -> None:
+        """Merge into the state; durable when it returns."""
+        ...
+
+    def progress(self, sent: int) -> None:
+        """`sent` bytes of the content are on the server; not durable, for people who watch."""
+        ...
+
+
+class Repository(ABC):
+    """One server seen with one credential.
+
+    Life: `connect()` once, then anything in any order and in parallel, then `close()`. An instance belongs to one
+    trio run. Methods take the `Node` they were given earlier, never a bare id, except `stat`.
+    """
+
+    name: str
+    """The backend's name: `jama`, `ayon`, …; the second word of `user.<name>.…`."""
+
+    capabilities: Capabilities
+    """Final once `connect` has returned."""
+
+    # ---- required -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def connect(self) -> Identity:
+        """One authenticated round trip (or as few as the protocol allows) that says who we are.
+
+        Raises NotAuthenticated (credential refused), Offline (no server there), ProtocolViolation (not such a server).
+        May be called again after Offline.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Free connections. Idempotent; asks the server nothing that may block."""
+
+    @abstractmethod
+    async def root(self) -> Node:
+        """The folder that is mounted when no part of the repository is asked for. Costs no request after `connect`."""
+
+    @abstractmethod
+    def children(self, folder: Node) -> AsyncIterator[Page]:
+        """All entries of a folder, in pages as they arrive. The order is the backend's; names may repeat.
+
+        Raises NotFound when the folder is gone, Forbidden. A page that cannot be completed raises; it is never short
+        without saying so. Hidden nodes are not in it.
+        """
+
+    @abstractmethod
+    async def stat(self, node: NodeId) -> Node:
+        """The node as it is now: one round trip at most where the protocol can. Raises NotFound, Forbidden."""
+
+    @abstractmethod
+    async def fetch(self, node: Node, start: int, stop: int, sink: Sink) -> None:
+        """Deliver bytes [start, stop) of exactly `node.version` to the sink; 0 <= start < stop.
+
+        `stop` may lie behind the end: delivery then ends at the end, and `sink.total` has said where that is. A server
+        without ranges delivers from 0 and as much as the sink will take. Where the server serves another version, it
+        raises VersionChanged before a byte of it has landed. Raises also NotFound, Forbidden, Offline, Unavailable,
+        ProtocolViolation. What has landed before an error is good and stays.
+        """
+
+    @abstractmethod
+    async def metadata(self, nodes: Sequence[Node]) -> Mapping[NodeId, Metadata]:
+        """Attributes of many nodes in as few requests as the protocol has. Nodes that are gone are left out.
+
+        Names are complete (`user.<backend>.…`), at most 255 bytes; values are UTF-8 or the server's own bytes. Lazy
+        attributes and verbs are not in it.
+        """
+
+    # ---- optional: reading ----------------------------------------------------------------------------------------
+
+    def walk(self, folder: Node) -> AsyncIterator[Listing]:
+        """A whole subtree, folder before its children, in fewer requests than one per folder."""
+        raise Unsupported(f"{self.name} has no bulk walk")
+
+    async def measure(self, nodes: Sequence[Node]) -> Mapping[NodeId, int]:
+        """Sizes of files whose size the listing left out. Nodes that are gone or refused are left out."""
+        raise Unsupported(f"{self.name} cannot measure")
+
+    async def attribute(self, node: Node, name: str) -> bytes | None:
+        """One of `capabilities.lazy_attributes`; None when the node has no such value."""
+        raise Unsupported(f"{self.name} has no attribute {name}")
+
+    async def hidden(self, folder: Node, name: str) -> Node:
+        """A node that answers to its name and is not listed (`.renditions`). Raises NotFound; costs no request for
+        names that do not start with `.` or `@`."""
+        raise Unsupported(f"{self.name} has no hidden nodes")
+
+    async def locate(self, node: NodeId) -> Sequence[Sequence[Node]]:
+        """Every way from the root to a node: chains of nodes, the root left out, the node itself last."""
+        raise Unsupported(f"{self.name} cannot locate nodes")
+
+    def search(self, query: str) -> AsyncIterator[Page]:
+        """Nodes that the server's own search finds, best first where it ranks."""
+        raise Unsupported(f"{self.name} has no search")
+
+    async def tags(self) -> Sequence[str]:
+        """All tags that nodes can have."""
+        raise Unsupported(f"{self.name} has no tags")
+
+    def tagged(self, tag: str) -> AsyncIterator[Page]:
+        """Nodes that have the tag."""
+        raise Unsupported(f"{self.name} has no tags")
+
+    def changes(self) -> AsyncIterator[Change]:
+        """What others changed, without our own echoes, until cancelled. Reconnects by itself; after a gap it yields
+        a Change with neither node nor folder."""
+        raise Unsupported(f"{self.name} has no events")
+
+    async def usage(self) -> Usage:
+        """Space, for statfs."""
+        raise Unsupported(f"{self.name} does not tell its space")
+
+    async def recall(self, nodes: Sequence[Node]) -> None:
+        """Ask for offline content of many nodes at once; returns when the server has taken the wish. Idempotent.
+        `stat` then tells when a node is ONLINE."""
+        raise Unsupported(f"{self.name} has nothing offline")
+
+    # ---- optional: writing ----------------------------------------------------------------------------------------
+
+    def admit(self, folder: Node, name: str, kind: Kind) -> None:
+        """Say before a byte is staged whether the folder could take such an entry: no I/O, from what is known.
+
+        Raises NameRejected (not storable as it is), Unsupported (this type, this place), Forbidden.
+        """
+        raise Unsupported(f"{self.name} cannot be written")
+
+    async def create_folder(self, folder: Node, name: str) -> Node:
+        """Make a folder. Raises Conflict when an entry of that name exists, NameRejected, Forbidden."""
+        raise Unsupported(f"{self.name} cannot create folders")
+
+    async def remove_folder(self, node: Node, folder: Node) -> None:
+        """Remove an empty folder from `folder`. Raises NotEmpty — never removes content — NotFound, Forbidden."""
+        raise Unsupported(f"{self.name} cannot remove folders")
+
+    async def upload(self, folder: Node, name: str, source: Source, ledger: Ledger) -> Node:
+        """A new file. Nothing is visible under its name before it is complete.
+
+        Repeated with the ledger of a broken try it continues, and never makes a second node. Raises Conflict when an
+        entry of that name, or the same content under another name, is there (`Conflict.node` says which),
+        NameRejected, TooLarge, QuotaExceeded, Forbidden, Unsupported (type), ProtocolViolation (what arrived differs).
+        """
+        raise Unsupported(f"{self.name} cannot take new files")
+
+    async def replace(self, node: Node, folder: Node, source: Source, ledger: Ledger) -> Node:
+        """New content for an existing file; metadata, tags, links and (`replace_keeps_id`) its id stay.
+
+        `node.version` is the version that the new content was made from: when the server has another one, it raises
+        Conflict and leaves both as they are. Visible at once or not at all. Continues like `upload`.
+        """
+        raise Unsupported(f"{self.name} cannot replace content")
+
+    async def abandon(self, state: Mapping[str, Any]) -> None:
+        """Remove what a transfer with this ledger state may have left on the server. Idempotent."""
+        return None
+
+    async def rename(self, node: Node, folder: Node, name: str) -> Node:
+        """Give a node of `folder` another name there. Raises Conflict when the name is taken, NameRejected."""
+        raise Unsupported(f"{self.name} cannot rename")
+
+    async def move(self, node: Node, source: Node, destination: Node, name: str) -> Node:
+        """Take a node from one folder to another, under `name`. Raises Conflict; Unsupported across scopes that the
+        protocol keeps apart (the caller then copies). Either done or undone when it returns or raises."""
+        raise Unsupported(f"{self.name} cannot move")
+
+    async def link(self, node: Node, folder: Node, name: str) -> Node:
+        """One more entry for a file. Raises Unsupported where the name must be the node's own and is not, Conflict."""
+        raise Unsupported(f"{self.name} has no links")
+
+    async def remove(self, node: Node, folder: Node) -> None:
+        """Take a file's entry out of `folder`; the node goes with its last entry. Raises NotFound, Forbidden."""
+        raise Unsupported(f"{self.name} cannot remove files")
+
+    async def set_metadata(self, node: Node, changes: Mapping[str, bytes | None]) -> Metadata:
+        """Set (bytes) or remove (None) writable attributes, all or nothing as far as the protocol can; returns what
+        the node has now. Raises ValueRejected (with a reason for people) before anything is sent where the schema
+        forbids it, Unsupported for names that the node cannot have, NotFound for a removal of what is not there."""
+        raise Unsupported(f"{self.name} cannot change metadata")
+
+    async def set_times(self, node: Node, mtime_ns: int) -> Node:
+        """Set the modification time where the server stores it."""
+        raise Unsupported(f"{self.name} stores no times")
+
+    async def perform(self, node: Node, verb: str, value: bytes) -> None:
+        """Do what one of `capabilities.verbs` stands for."""
+        raise Unsupported(f"{self.name} has no {verb}")
+
+    # ---- optional: drafts -----------------------------------------------------------------------------------------
+
+    def drafts_in(self, folder: Node, name: str) -> bool:
+        """Whether a folder made here under this name is a draft: local until it is committed. No I/O."""
+        return False
+
+    async def commit_draft(self, draft: Draft, folder: Node, name: str, ledger: Ledger) -> Node:
+        """Hand a draft over as one unit, visible whole or not at all. Raises ValueRejected with the reason when it is
+        not fit to be committed; the draft then stays. Continues like `upload`."""
+        raise Unsupported(f"{self.name} has no drafts")
+
+
+class Draft(Protocol):
+    """A local folder that is to become a node as one unit."""
+
+    @property
+    def path(self) -> Path:
+        """Where its files are, with full POSIX freedom until the commit begins."""
+        ...
+
+    @property
+    def attributes(self) -> Mapping[str, bytes]:
+        """Attributes that were set on it."""
+        ...
+
+
+# ---- errors -------------------------------------------------------------------------------------------------------
+
+
+class RepositoryError(Exception):
+    """The family. The message is one line for people, and says what to do where that is known; it holds no secret."""
+
+    transient = False
+    """Trying again later, unchanged, may succeed."""
+
+
+class NotFound(RepositoryError):
+    """The node, folder or attribute is not there (any more)."""
+
+
+class Forbidden(RepositoryError):
+    """The credential is good, and may not do this."""
+
+
+class NotAuthenticated(RepositoryError):
+    """The credential is missing, wrong, expired or deactivated."""
+
+
+class Conflict(RepositoryError):
+    """Somebody else's state is in the way: a name is taken, a version is newer, the same content exists."""
+
+    def __init__(self, message: str, node: Node | None = None) -> None:
+        super().__init__(message)
+        self.node = node
+        """What is in the way, where that is known."""
+
+
+class NotEmpty(RepositoryError):
+    """A folder still has entries, perhaps some that this credential cannot see."""
+
+
+class NameRejected(RepositoryError):
+    """The server cannot keep this name as it is."""
+
+
+class ValueRejected(RepositoryError):
+    """An attribute's value does not fit the server's schema."""
+
+
+class TooLarge(RepositoryError):
+    """The content is larger than the server takes."""
+
+
+class QuotaExceeded(RepositoryError):
+    """There is no room left for this credential."""
+
+
+class Offline(RepositoryError):
+    """The server cannot be reached: name, network, TLS, nobody listens."""
+
+    transient = True
+
+
+class Unavailable(RepositoryError):
+    """The server is there and cannot answer now: 5xx, 429, too slow, cut in the middle."""
+
+    transient = True
+
+    def __init__(self, message: str, *, retry_after: float | None = None, timeout: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds that the server asked us to wait."""
+        self.timeout = timeout
+        """It took too long, rather than failed."""
+
+
+class VersionChanged(RepositoryError):
+    """The server has another version of this node's content than the one asked for."""
+
+
+class Unsupported(RepositoryError):
+    """This repository cannot do that, and never could."""
+
+
+class CrossScope(Unsupported):
+    """Cannot be done between these two places (projects, destinations); copying works."""
+
+
+class ProtocolViolation(RepositoryError):
+    """The server answered something that the protocol does not have, or bytes that do not fit their digest."""

@@ -1,0 +1,21 @@
+"""Transport: the one place that makes HTTP clients.
+
+One `Transport` per repository. API calls go through httpx; content goes through sockets of our own (`ranges.py`), so
+that bytes land in the reader's buffer without a copy in between. Both share the rules: limits on connections, a
+deadline on everything, retries with jitter only where repeating is safe, no credential to another origin, no secret in
+a log line or an error, one counter.
+"""
+
+from assetfs.transport.client import Transport
+from assetfs.transport.types import Body, Head, Interpret, Pool, RequestCounter, Response, TransportOptions
+
+__all__ = [
+    "Body",
+    "Head",
+    "Interpret",
+    "Pool",
+    "RequestCounter",
+    "Response",
+    "Transport",
+    "TransportOptions",
+]
