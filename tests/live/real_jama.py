@@ -1,8 +1,8 @@
 """The real Jama server on loopback, for tests that must not take our own sandbox's word for it.
 
 `python tests/live/real_jama.py` prints one JSON line (url, credential, user, project) when it is ready and serves
-until SIGTERM; `start_real_jama()` does the same inside a test session. The release from the package index goes once into a
-virtual environment below `.setup/`; state (SQLite, blobs) goes into a temporary folder and is gone afterwards.
+until SIGTERM; `start_real_jama()` does the same inside a test session. The release from the package index goes once
+into a virtual environment below `.setup/`; state (SQLite, blobs) goes into a temporary folder and is gone afterwards.
 
 What it needs is a Python 3.13 (the server's own demand) and a package index. The server looks for seven media programs
 when it starts and calls them only in background jobs that nobody runs here: stubs are enough.

@@ -39,5 +39,5 @@ BACKEND = Backend(
     title="Jama media repository",
     open=open_repository,
     options=OPTIONS,
-    secret_name="API key",  # noqa: S106
+    secret_name="API key",
 )

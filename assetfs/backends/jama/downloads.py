@@ -8,7 +8,6 @@ version is another total.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urljoin, urlsplit
 
@@ -19,87 +18,67 @@ from assetfs.repository import (
     Forbidden,
     NotFound,
     ProtocolViolation,
-    RepositoryError,
     Sink,
     Unavailable,
     VersionChanged,
 )
 from assetfs.transport import Body, Head, Interpret
+from assetfs.transport.rules import closed_range
 
 PROBES_IN_FLIGHT = 8
 """Section 9: downloads do not take the database's lock, but the server has few threads."""
-
-_RANGE = re.compile(r"bytes\s+(?:(\d+)-(\d+)|\*)/(\d+)", re.IGNORECASE)
-
-
-class ServerFailed(Unavailable):
-    """Status 500: perhaps a passing failure, perhaps bytes that are missing on the server's disk for ever."""
 
 
 def interpreter(start: int, stop: int, size: int | None) -> Interpret:
     """How to read an answer to the range [start, stop) of a file of `size` bytes (None: not known yet).
 
     After a cut the rest is asked for again, so a partial answer may begin later than `start`.
-    The function returned raises VersionChanged where the total differs from `size`, NotFound, Forbidden,
-    ServerFailed, Unavailable, ProtocolViolation. `Body(None, None)`: the range begins at or behind an end that the
+    The function returned raises VersionChanged where the total differs from `size`, NotFound, Forbidden, Unavailable,
+    ProtocolViolation. A second 500 is final: bytes that are missing on the server's disk are missing for ever (11.26).
+    `Body(None, None)`: the range begins at or behind an end that the
     server (before 2026.10.16) does not tell.
     """
+
+    standard = closed_range(start, stop)
+    failures = 0
 
     def checked(body: Body) -> Body:
         if size is not None and body.total is not None and body.total != size:
             raise VersionChanged(f"the file has {body.total} bytes now, and had {size}")
         return body
 
-    def partial(head: Head) -> Body:
-        match = _RANGE.fullmatch(head.headers.get("content-range", "").strip())
-        if match is None or match[1] is None or not start <= int(match[1]) < stop:
-            raise ProtocolViolation("a partial answer that is not the range that was asked for")
-        return checked(Body(int(match[1]), int(match[3])))
-
     def whole(head: Head) -> Body:
         if head.headers.get("content-type", "").strip() == "404":
             raise NotFound("the resource is gone")
-        length = _number(head.headers.get("content-length"))
+        body = standard(head)
         ranged = head.headers.get("accept-ranges", "").strip().lower() == "bytes"
-        if ranged or (start == 0 and size is not None and length == size):
-            return checked(Body(0, length))
+        if ranged or (start == 0 and size is not None and body.total == size):
+            return checked(body)
         raise ProtocolViolation("the whole file, or something else, came instead of the range that was asked for")
 
     def unsatisfiable(head: Head) -> Body:
-        match = _RANGE.fullmatch(head.headers.get("content-range", "").strip())
-        if match is not None:
-            return checked(Body(None, int(match[3])))
+        if "content-range" in head.headers:
+            return checked(standard(head))
         if start == 0:
             return checked(Body(None, 0))
         if size is not None and start < size:
             raise VersionChanged(f"the file is shorter now than its {size} bytes")
         return Body(None, size)
 
-    table: dict[int, Callable[[Head], Body]] = {206: partial, 200: whole, 416: unsatisfiable}
+    def failed(head: Head) -> Body:
+        nonlocal failures
+        failures += 1
+        if failures == 1:
+            raise Unavailable("the server could not open the content")
+        raise ProtocolViolation("the server cannot open the content: it may be missing on the server's disk")
+
+    quirks: dict[int, Callable[[Head], Body]] = {200: whole, 416: unsatisfiable, 500: failed}
 
     def interpret(head: Head) -> Body:
-        read = table.get(head.status)
-        if read is None:
-            raise _refused(head.status)
-        return read(head)
+        quirk = quirks.get(head.status)
+        return quirk(head) if quirk is not None else checked(standard(head))
 
     return interpret
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.strip().isdigit() else None
-
-
-def _refused(status: int) -> RepositoryError:
-    if status == 403:
-        return Forbidden("no right to read this resource")
-    if status in (404, 410):
-        return NotFound("the resource is gone")
-    if status == 500:
-        return ServerFailed("the server could not open the content")
-    if status in (429, 502, 503, 504):
-        return Unavailable(f"the server cannot deliver now (status {status})")
-    return ProtocolViolation(f"status {status} for a download, which the protocol does not have")
 
 
 class Downloads:
@@ -145,7 +124,7 @@ class Downloads:
         missing: NotFound | None = None
         for path in self._paths(resource, urls):
             try:
-                await self._once_more(path, start, stop, sink, interpreter(start, stop, size))
+                await self._once(path, start, stop, sink, interpreter(start, stop, size))
             except NotFound as error:
                 missing = error
             else:
@@ -161,15 +140,10 @@ class Downloads:
         own = [url for url in (urljoin(self._base, text) for text in urls) if same_origin(url, self._base)]
         return usual + own if self._documented else own + usual
 
-    async def _once_more(self, path: str, start: int, stop: int, sink: Sink, interpret: Interpret) -> None:
-        """One repetition after a 500, and no more (11.26); a 403 is asked about, because it has two meanings."""
+    async def _once(self, path: str, start: int, stop: int, sink: Sink, interpret: Interpret) -> None:
+        """A 403 is asked about, because it has two meanings."""
         try:
-            try:
-                await self._client.transport.fetch(path, start, stop, sink, label="download", interpret=interpret)
-            except ServerFailed:
-                await self._client.transport.fetch(path, start, stop, sink, label="download", interpret=interpret)
-        except ServerFailed as error:
-            raise ProtocolViolation(f"{error}: its bytes may be missing on the server's disk") from None
+            await self._client.transport.fetch(path, start, stop, sink, label="download", interpret=interpret)
         except Forbidden:
             await self._client.call(Call("ping", []))  # NotAuthenticated, if it is the key
             raise
