@@ -165,7 +165,9 @@ async def _lost_answer(fault: Fault, app: App, scope: Scope, receive: Receive, s
     break_off(scope["client"], reset=bool(fault.options.get("reset")))
 
 
-def _rewriting(change: Callable[[Fault, Message], Message]) -> Callable[[Fault, App, Scope, Receive, Send], Awaitable[None]]:
+def _rewriting(
+    change: Callable[[Fault, Message], Message],
+) -> Callable[[Fault, App, Scope, Receive, Send], Awaitable[None]]:
     async def rewritten(fault: Fault, app: App, scope: Scope, receive: Receive, send: Send) -> None:
         await app(scope, receive, lambda message: send(change(fault, message)))
 

@@ -24,8 +24,19 @@ from typing import Any, Protocol
 
 import trio
 
-from assetfs.sandbox.faults import KINDS, BadFault, Faults
-from assetfs.sandbox.http import JSON, App, Disconnected, Message, Receive, Scope, Send, answer, content_length, read_body
+from assetfs.sandbox.faults import KINDS, Faults
+from assetfs.sandbox.http import (
+    JSON,
+    App,
+    Disconnected,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    answer,
+    content_length,
+    read_body,
+)
 from assetfs.sandbox.requests import Entry, RequestLog
 
 CONTROL = "/_sandbox/"
@@ -173,5 +184,3 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         await send({"type": f"{event}.complete"})
         if event == "lifespan.shutdown":
             return
-
-

@@ -126,5 +126,3 @@ def grant(db: sqlite3.Connection, role_id: int, kind: str, object_id: int | None
         (role_id, kind, object_id, *values),
     )
     return int(cursor.lastrowid or 0)
-
-

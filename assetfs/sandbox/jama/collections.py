@@ -202,7 +202,9 @@ def move_collection(call: Call, child_collection_id: object, parent_collection_i
     access.check_row("update", "collection", child)
     if call.row("SELECT 1 FROM collection WHERE parent_id = ? AND title = ?", parent["id"], child["title"]):
         raise Refused(TITLE_TAKEN)
-    call.db.execute("UPDATE collection SET parent_id = ?, updated_at = ? WHERE id = ?", (parent["id"], now(), child["id"]))
+    call.db.execute(
+        "UPDATE collection SET parent_id = ?, updated_at = ? WHERE id = ?", (parent["id"], now(), child["id"])
+    )
     return True
 
 

@@ -70,7 +70,9 @@ def add_metadataset(call: Call, title: object, project_id: object) -> int:
     """Get or create a set by its title."""
     project = call.project(project_id)
     call.access(project["id"]).check("create", "metadataset", None, "metadataset")
-    call.db.execute("INSERT OR IGNORE INTO metadataset (project_id, title) VALUES (?, ?)", (project["id"], as_text(title)))
+    call.db.execute(
+        "INSERT OR IGNORE INTO metadataset (project_id, title) VALUES (?, ?)", (project["id"], as_text(title))
+    )
     query = "SELECT id FROM metadataset WHERE project_id = ? AND title = ?"
     return int(call.scalar(query, project["id"], as_text(title)))
 
@@ -98,7 +100,9 @@ def rename_meta(call: Call, meta_id: object, title: Any) -> bool:
 
 def _drop_fields(call: Call, where: str, value: int) -> None:
     for kind in ("resource", "collection"):
-        call.db.execute(f"DELETE FROM {kind}_value WHERE metadata_id IN (SELECT id FROM metadata WHERE {where})", (value,))
+        call.db.execute(
+            f"DELETE FROM {kind}_value WHERE metadata_id IN (SELECT id FROM metadata WHERE {where})", (value,)
+        )
     call.db.execute(f"DELETE FROM metadata WHERE {where}", (value,))
 
 

@@ -173,7 +173,9 @@ def replace_file(call: Call, from_resource_id: object, to_resource_id: object) -
     access.check_row("read", "resource", source)
     access.check_row("delete", "resource", source)
     access.check_row("update", "resource", target)
-    call.db.execute("INSERT OR IGNORE INTO metadataset (project_id, title) VALUES (?, 'ExifTool')", (target["project_id"],))
+    call.db.execute(
+        "INSERT OR IGNORE INTO metadataset (project_id, title) VALUES (?, 'ExifTool')", (target["project_id"],)
+    )
     exif = (
         "metadata_id IN (SELECT f.id FROM metadata f JOIN metadataset s ON s.id = f.set_id"
         " WHERE s.title = 'ExifTool' AND s.project_id = ?)"

@@ -33,7 +33,7 @@ BAD_REQUEST: Reply = (400, b"Bad Request")
 TOO_LARGE: Reply = (413, b"Payload Too Large")
 SERVER_ERROR: Reply = (
     500,
-    b"<!doctype html>\n<html lang=\"en\"><head><title>Server Error (500)</title></head>"
+    b'<!doctype html>\n<html lang="en"><head><title>Server Error (500)</title></head>'
     b"<body><h1>Server Error (500)</h1><p></p></body></html>\n",
 )
 
