@@ -1,4 +1,4 @@
-"""The composition root: builds one mount from a `MountConfig` and serves it. (Interface; the implementation follows.)"""
+"""The composition root: builds one mount from a `MountConfig` and serves it. (Interface; the rest follows.)"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Status(enum.IntEnum):
     OWED = 5
 
 
-class Failure(Exception):  # noqa: N818
+class Failure(Exception):
     """A command ends with this line and this status."""
 
     status: int = Status.FAILED

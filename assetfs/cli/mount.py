@@ -25,8 +25,8 @@ HELP = """Mount a repository as a drive.
 SOURCE is the name of a repository in the configuration file, or a URL such as jama+https://host/rpc/. The command \
 returns when the drive answers, or with one line that says what is wrong.
 
-The credential comes from ASSETFS_CREDENTIAL, credential_file, credential_command, systemd or the keyring. Every option \
-below may also be given as -o name=value, as ASSETFS_NAME in the environment, and in the configuration file.
+The credential comes from ASSETFS_CREDENTIAL, credential_file, credential_command, systemd or the keyring. Every \
+option below may also be given as -o name=value, as ASSETFS_NAME in the environment, and in the configuration file.
 """
 EPILOG = (
     "[bold]Examples[/bold]\n\n"

@@ -37,9 +37,7 @@ class User(msgspec.Struct, frozen=True):
 def umount(
     mountpoint: Annotated[Path, typer.Argument(metavar="MOUNTPOINT", help="The mounted folder.")],
     timeout: Annotated[str, typer.Option(metavar="TIME", help="How long to wait for uploads.")] = "60s",
-    force: Annotated[
-        bool, typer.Option("--force", help="Cut off a mount that hangs, and whoever waits in it.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Cut off a mount that hangs.")] = False,
     lazy: Annotated[bool, typer.Option("--lazy", help="Take it away now, and let those who use it finish.")] = False,
 ) -> int:
     """Wait for uploads, then unmount."""
