@@ -170,6 +170,14 @@ class DiskCache:
         """Whether there is a cache file. One stat(2): may be called on the loop."""
         return self._place(node, version)[0].with_suffix(".map").exists()
 
+    def stored(self, node: str, version: str) -> int:
+        """About how many bytes there are of a content that is not open. One stat(2)."""
+        try:
+            found = self._place(node, version)[0].with_suffix(".data").stat()
+        except OSError:
+            return 0
+        return min(found.st_blocks * 512, found.st_size)
+
     def open(self, node: str, version: str, size: int) -> CacheFile | None:
         """The cache file for a node in a version; None where there can be none (disk full, folder gone)."""
         path, key = self._place(node, version)

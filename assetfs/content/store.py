@@ -114,9 +114,14 @@ class ContentStore:
             return None
         return self.disk.open(node.id, node.version, content.size)
 
-    def current(self, node: Node) -> Content | None:
-        """The open content of this version, if there is one."""
-        return self._contents.get((node.id, node.version))
+    def present(self, node: Node) -> int:
+        """Bytes of this version that need no server, because the disk cache has them."""
+        content = self._contents.get((node.id, node.version))
+        if content is not None:
+            return content.present()
+        if self.disk is None or node.version is None:
+            return 0
+        return self.disk.stored(node.id, node.version)
 
     def distrust(self, content: Content) -> None:
         """These bytes are not what the server's digest says: nobody gets them again."""
