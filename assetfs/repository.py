@@ -395,7 +395,7 @@ class Repository(ABC):
 
     async def abandon(self, state: Mapping[str, Any]) -> None:
         """Remove what a transfer with this ledger state may have left on the server. Idempotent."""
-        return None
+        return
 
     async def rename(self, node: Node, folder: Node, name: str) -> Node:
         """Give a node of `folder` another name there. Raises Conflict when the name is taken, NameRejected."""

@@ -1,6 +1,7 @@
 """The `assetfs sandbox PROTOCOL` command, as a typer function that any command line can register.
 
-What it needs to run (starlette, hypercorn, Pillow) comes with the extra `assetfs[sandbox]` and is imported when it runs.
+What it needs to run (starlette, hypercorn, Pillow) comes with the extra `assetfs[sandbox]` and is imported when it
+runs.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ WRONG_USAGE = 2
 def sandbox(
     protocol: Annotated[str, typer.Argument(help="Which server: jama.")],
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes any free one.")] = 0,
-    data: Annotated[Path | None, typer.Option(help="Keep the data here; else a temporary folder is used and removed.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Keep the data here; else a temporary folder is used and removed.")
+    ] = None,
     seed: Annotated[str, typer.Option(help="What is in it at first: demo, empty or bench.")] = "demo",
     profile: Annotated[str, typer.Option(help="Server generation: current, legacy or classic.")] = "current",
     accel_prefix: Annotated[
-        str | None, typer.Option(help="Answer downloads with X-Accel-Redirect below this path, for a web server in front.")
+        str | None,
+        typer.Option(help="Answer downloads with X-Accel-Redirect below this path, for a web server in front."),
     ] = None,
     bench_files: Annotated[int, typer.Option(help="Seed bench: resources in the big collection.")] = 10_000,
     bench_big: Annotated[int, typer.Option(help="Seed bench: resources in one more collection, e.g. 100000.")] = 0,

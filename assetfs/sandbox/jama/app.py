@@ -10,6 +10,7 @@ import base64
 import hashlib
 import sqlite3
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import trio
@@ -106,9 +107,7 @@ class Jama:
             return None
         if row is None or not row["is_active"]:
             return None
-        flags = {name: bool(row[name]) for name in ("is_staff", "is_superuser", "is_active")}
-        texts = {name: row[name] for name in ("id", "username", "first_name", "last_name", "email")}
-        return User(**texts, **flags)
+        return User(**{item.name: row[item.name] for item in fields(User)})
 
     def _call(self, user: User, db: sqlite3.Connection) -> Call:
         return Call(db, user, self.profile, self.switches, self.parts)
@@ -226,9 +225,7 @@ class Jama:
             arriving.unlink(missing_ok=True)
         return None
 
-    async def _complete(
-        self, user: User, parts: PartFolder, chunk: uploads.Chunk, project_id: int
-    ) -> tuple[int, str]:
+    async def _complete(self, user: User, parts: PartFolder, chunk: uploads.Chunk, project_id: int) -> tuple[int, str]:
         joined = self.store.blobs.scratch / f"{chunk.digest}.{user.id}.{project_id}"
         digest, size = await trio.to_thread.run_sync(parts.join, chunk.total, joined)
         try:
@@ -247,10 +244,10 @@ class Jama:
             return result
         return (200 if digest == chunk.digest else 210), str(result)
 
-    async def _change(self, user: User, work: Callable[[Call], int | None]) -> int | None | tuple[int, str]:
+    async def _change(self, user: User, work: Callable[[Call], int | None]) -> int | tuple[int, str] | None:
         """Run a change in a transaction; a refusal is 403 and leaves nothing behind."""
 
-        def transaction() -> int | None | tuple[int, str]:
+        def transaction() -> int | tuple[int, str] | None:
             self.db.execute("BEGIN IMMEDIATE")
             try:
                 result = work(self._call(user, self.db))
@@ -272,12 +269,16 @@ class Jama:
         if scope["method"] != "GET":
             await answer(send, 405, headers=[("allow", "GET")])
             return
-        row = self.reader.execute("SELECT * FROM resource WHERE id = ?", (as_id(scope["path_params"]["id"]),)).fetchone()
+        row = self.reader.execute(
+            "SELECT * FROM resource WHERE id = ?", (as_id(scope["path_params"]["id"]),)
+        ).fetchone()
         if row is None:
             await answer(send, 200, b"Not Found", "404")
             return
         user = self._user(scope, self.reader)
-        if user is None or not self._call(user, self.reader).access(row["project_id"]).allows("read", "resource", row["id"]):
+        if user is None or not self._call(user, self.reader).access(row["project_id"]).allows(
+            "read", "resource", row["id"]
+        ):
             await answer(send, 403, b"Forbidden")
             return
         await self._send_content(scope, receive, send, row)
@@ -347,5 +348,3 @@ async def _packed(content: bytes) -> bytes | None:
 
 def _unused(request: Any) -> None:
     """Routes are matched here and served by Jama itself."""
-
-

@@ -33,7 +33,7 @@ def live(call: Call, collection_id: object) -> sqlite3.Row:
 
 
 def subtree(call: Call, collection_id: int, *, deleted: bool = False) -> list[sqlite3.Row]:
-    """The collections below one, a level at a time, itself left out. Deleted ones, and what is below, only if asked for."""
+    """The collections below one, itself left out; deleted ones, and what is below them, only if asked for."""
     alive = "" if deleted else "AND c.deleted_at IS NULL"
     return call.rows(
         f"WITH RECURSIVE down(id) AS (SELECT c.id FROM collection c WHERE c.parent_id = ? {alive} UNION"
@@ -202,7 +202,9 @@ def move_collection(call: Call, child_collection_id: object, parent_collection_i
     access.check_row("update", "collection", child)
     if call.row("SELECT 1 FROM collection WHERE parent_id = ? AND title = ?", parent["id"], child["title"]):
         raise Refused(TITLE_TAKEN)
-    call.db.execute("UPDATE collection SET parent_id = ?, updated_at = ? WHERE id = ?", (parent["id"], now(), child["id"]))
+    call.db.execute(
+        "UPDATE collection SET parent_id = ?, updated_at = ? WHERE id = ?", (parent["id"], now(), child["id"])
+    )
     return True
 
 
@@ -215,7 +217,8 @@ def _publish(call: Call, collection_id: object, public: bool) -> bool:
     moment = now()
     published = ", published_at = ?2" if public else ""
     call.db.execute(
-        f"UPDATE collection SET public_access = ?1, updated_at = ?2 {published} WHERE id IN (SELECT value FROM json_each(?3))",
+        f"UPDATE collection SET public_access = ?1, updated_at = ?2 {published}"
+        " WHERE id IN (SELECT value FROM json_each(?3))",
         (public, moment, id_list(item["id"] for item in rows)),
     )
     return True

@@ -1,12 +1,14 @@
 """Metadata: sets, fields, and values on resources and collections.
 
-Values are stripped when they are saved but looked up as they came: a value that is there already, sent again with blanks
-around it, hits the database's uniqueness and is an HTTP 500. ExifTool values cannot be changed or removed, but added.
+Values are stripped when they are saved but looked up as they came: a value that is there already, sent again with
+blanks around it, hits the database's uniqueness and is an HTTP 500. ExifTool values cannot be changed or removed, but
+added.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 from assetfs.sandbox.jama import serialise
@@ -19,7 +21,7 @@ from assetfs.sandbox.jama.resources import live_resource, touch
 from assetfs.sandbox.jama.serialise import Json
 
 FIELD = "SELECT f.*, s.title AS set_title FROM metadata f JOIN metadataset s ON s.id = f.set_id"
-LOOK_UP = {"resource": live_resource, "collection": live}
+LOOK_UP: dict[str, Callable[[Call, object], sqlite3.Row]] = {"resource": live_resource, "collection": live}
 
 
 def _field(call: Call, metadata_id: object) -> sqlite3.Row:
@@ -70,7 +72,9 @@ def add_metadataset(call: Call, title: object, project_id: object) -> int:
     """Get or create a set by its title."""
     project = call.project(project_id)
     call.access(project["id"]).check("create", "metadataset", None, "metadataset")
-    call.db.execute("INSERT OR IGNORE INTO metadataset (project_id, title) VALUES (?, ?)", (project["id"], as_text(title)))
+    call.db.execute(
+        "INSERT OR IGNORE INTO metadataset (project_id, title) VALUES (?, ?)", (project["id"], as_text(title))
+    )
     query = "SELECT id FROM metadataset WHERE project_id = ? AND title = ?"
     return int(call.scalar(query, project["id"], as_text(title)))
 
@@ -98,7 +102,9 @@ def rename_meta(call: Call, meta_id: object, title: Any) -> bool:
 
 def _drop_fields(call: Call, where: str, value: int) -> None:
     for kind in ("resource", "collection"):
-        call.db.execute(f"DELETE FROM {kind}_value WHERE metadata_id IN (SELECT id FROM metadata WHERE {where})", (value,))
+        call.db.execute(
+            f"DELETE FROM {kind}_value WHERE metadata_id IN (SELECT id FROM metadata WHERE {where})", (value,)
+        )
     call.db.execute(f"DELETE FROM metadata WHERE {where}", (value,))
 
 
@@ -237,7 +243,8 @@ def remove_meta_value_from_collection(
         for item in rows:
             access.check_row("update", kind, item)
         call.db.execute(
-            f"DELETE FROM {kind}_value WHERE metadata_id = ? AND value = ? AND owner_id IN (SELECT value FROM json_each(?))",
+            f"DELETE FROM {kind}_value WHERE metadata_id = ? AND value = ?"
+            " AND owner_id IN (SELECT value FROM json_each(?))",
             (row["metadata_id"], row["value"], id_list(item["id"] for item in rows)),
         )
     return True

@@ -57,7 +57,14 @@ def _permission(row: sqlite3.Row) -> Json:
     kind, pk = row["object_class"], row["object_pk"]
     flags = {f"object_{verb}": bool(row[f"object_{verb}"]) for verb in VERBS}
     label = f"{kind}({pk})"
-    return {"object_type": "permission", "id": row["id"], "label": label, "object_class": kind, "object_pk": pk, **flags}
+    return {
+        "object_type": "permission",
+        "id": row["id"],
+        "label": label,
+        "object_class": kind,
+        "object_pk": pk,
+        **flags,
+    }
 
 
 def _role(call: Call, row: sqlite3.Row, advanced: object) -> Json:

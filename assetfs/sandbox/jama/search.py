@@ -87,7 +87,9 @@ IN_PUBLIC = (
 )
 
 
-def _find(call: Call, kind: str, conditions: list[Condition], order: str, start: int, stop: int) -> tuple[list[Any], int]:
+def _find(
+    call: Call, kind: str, conditions: list[Condition], order: str, start: int, stop: int
+) -> tuple[list[Any], int]:
     where = " AND ".join(text for text, _ in conditions)
     values = [value for _, some in conditions for value in some]
     total = call.scalar(f"SELECT count(*) FROM {kind} x WHERE {where}", *values)

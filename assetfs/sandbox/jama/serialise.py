@@ -35,7 +35,13 @@ VALUE_QUERIES = {
 
 def tag(row: sqlite3.Row) -> Json:
     """A tag; its uid stands in for a label that is not set."""
-    return {"object_type": "tag", "id": row["id"], "uid": row["uid"], "label": row["label"] or row["uid"], "ark": row["ark"]}
+    return {
+        "object_type": "tag",
+        "id": row["id"],
+        "uid": row["uid"],
+        "label": row["label"] or row["uid"],
+        "ark": row["ark"],
+    }
 
 
 def metadataset(row: sqlite3.Row) -> Json:
@@ -149,7 +155,11 @@ def ancestors(call: Call, rows: Sequence[sqlite3.Row]) -> dict[int, list[Json]]:
         if row["id"] not in chains:
             parent = known.get(row["parent_id"])
             above = [] if parent is None else chain(parent)
-            own = [] if parent is None or parent["parent_id"] is None else [{"id": parent["id"], "title": parent["title"]}]
+            own = (
+                []
+                if parent is None or parent["parent_id"] is None
+                else [{"id": parent["id"], "title": parent["title"]}]
+            )
             chains[row["id"]] = above + own
         return chains[row["id"]]
 

@@ -11,9 +11,9 @@ from assetfs.sandbox.jama.access import CLASSES, create_role, grant
 from assetfs.sandbox.jama.context import now
 
 DUBLIN_CORE = (
-    "title creator subject description publisher contributor date type format identifier source language relation"
-    " coverage rights audience provenance rightsholder"
-).split()
+    *("title", "creator", "subject", "description", "publisher", "contributor", "date", "type", "format"),
+    *("identifier", "source", "language", "relation", "coverage", "rights", "audience", "provenance", "rightsholder"),
+)
 READ_ONLY, NO_ACCESS, READ_WRITE = "project read only", "project no access", "project read/write"
 STOCK_ROLES = {READ_ONLY: "r", NO_ACCESS: "", READ_WRITE: "crud"}
 
@@ -50,13 +50,22 @@ def add_user(db: sqlite3.Connection, username: str, key: str, *, superuser: bool
 
 def join(db: sqlite3.Connection, user_id: int, project_id: int, role_label: str) -> None:
     """Give a user a role in a project."""
-    (role_id,) = db.execute("SELECT id FROM role WHERE project_id = ? AND label = ?", (project_id, role_label)).fetchone()
+    (role_id,) = db.execute(
+        "SELECT id FROM role WHERE project_id = ? AND label = ?", (project_id, role_label)
+    ).fetchone()
     db.execute("INSERT INTO access (project_id, user_id, role_id) VALUES (?, ?, ?)", (project_id, user_id, role_id))
 
 
 def limit(db: sqlite3.Connection, user_id: int, project_id: int, collection_ids: list[int]) -> None:
     """Let a user into some collections of a project only: full rights there and none on the rest of the tree."""
-    flags = {"resource": "c", "collection": "", "metadata": "r", "metadataset": "r", "project_property": "r", "tag": "cr"}
+    flags = {
+        "resource": "c",
+        "collection": "",
+        "metadata": "r",
+        "metadataset": "r",
+        "project_property": "r",
+        "tag": "cr",
+    }
     label = f"limited to {', '.join(map(str, collection_ids))}"
     role_id = create_role(db, project_id, label, flags)
     for collection_id in collection_ids:

@@ -25,7 +25,9 @@ def tags(call: Call, project_id: object) -> list[Json]:
     """The tags of a project, in no order."""
     project = call.project(project_id)
     call.access(project["id"]).check("read", "tag", None, "tag")
-    return [serialise.tag(row) for row in call.rows("SELECT * FROM tag WHERE project_id = ? ORDER BY id", project["id"])]
+    return [
+        serialise.tag(row) for row in call.rows("SELECT * FROM tag WHERE project_id = ? ORDER BY id", project["id"])
+    ]
 
 
 @method

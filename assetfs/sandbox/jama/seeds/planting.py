@@ -51,10 +51,23 @@ class Planter:
 
     def files(self, contents: Iterable[tuple[str, bytes]], place: int) -> None:
         """Make many small resources in one collection, in bulk."""
-        first = 1 + self._one("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'resource' UNION ALL SELECT 0")
+        first = 1 + self._one(
+            "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'resource' UNION ALL SELECT 0"
+        )
         moment = now()
         rows = [
-            (self.project_id, title, title, file_type(title).mime, self.blobs.put(content), len(content), None, None, at, at)
+            (
+                self.project_id,
+                title,
+                title,
+                file_type(title).mime,
+                self.blobs.put(content),
+                len(content),
+                None,
+                None,
+                at,
+                at,
+            )
             for at, (title, content) in enumerate(contents, moment)
         ]
         self.db.executemany(INSERT, rows)
@@ -69,7 +82,8 @@ class Planter:
         query = "SELECT id FROM metadataset WHERE project_id = ? AND title = ?"
         set_id = self._one(query, self.project_id, set_title)
         self.db.execute(
-            "INSERT OR IGNORE INTO metadata (project_id, set_id, title) VALUES (?, ?, ?)", (self.project_id, set_id, title)
+            "INSERT OR IGNORE INTO metadata (project_id, set_id, title) VALUES (?, ?, ?)",
+            (self.project_id, set_id, title),
         )
         return self._one("SELECT id FROM metadata WHERE set_id = ? AND title = ?", set_id, title)
 

@@ -1,0 +1,40 @@
+"""A reader: one open handle's way through a content, with prefetch windows of its own."""
+
+from __future__ import annotations
+
+from assetfs.content.content import Content
+from assetfs.content.store import ContentStore
+from assetfs.content.window import Cursors
+from assetfs.repository import Node
+
+
+class Reader:
+    """Reads exactly the version that it was opened with, to the end. Close it once."""
+
+    def __init__(self, store: ContentStore, content: Content) -> None:
+        self._store = store
+        self._cursors = Cursors(store.window)
+        self.content = content
+
+    @classmethod
+    async def open(cls, store: ContentStore, node: Node) -> Reader:
+        return cls(store, await store.open(node))
+
+    @property
+    def size(self) -> int | None:
+        """None until something has told it; `learn_size` asks."""
+        return self.content.size
+
+    async def learn_size(self) -> int:
+        return await self.content.learn_size()
+
+    async def read(self, offset: int, count: int) -> bytes | memoryview:
+        """Bytes at `offset`: `count` of them, fewer only at the end. A view is good until the next checkpoint."""
+        size = await self.content.learn_size()
+        stop = min(offset + count, size)
+        if offset >= stop:
+            return b""
+        return await self.content.read(offset, stop, self._cursors.observe(offset, stop, size))
+
+    def close(self) -> None:
+        self._store.release(self.content)

@@ -1,0 +1,190 @@
+"""The content store: every open content of a repository, the memory and the connections that they share.
+
+It owns the tasks that fetch, hash and write, in the mount's nursery. Contents are shared by (node, version): two
+readers of one file, by whatever name, read the same bytes once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from assetfs.content.buffers import BufferPool
+from assetfs.content.catalogue import Catalogue, key_of
+from assetfs.content.content import Content
+from assetfs.content.disk import CacheFile, DiskCache
+from assetfs.content.segment import Segment
+from assetfs.repository import Node, NodeId, Repository
+
+log = logging.getLogger("assetfs.content")
+
+Key = tuple[NodeId, str | None]
+
+
+class ContentStore:
+    """Opens contents. `nursery` outlives every content; `memory` is the budget for buffers in bytes, `downloads` how
+    many requests may be under way, of which a quarter is kept for readers that wait."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        catalogue: Catalogue,
+        disk: DiskCache | None,
+        nursery: trio.Nursery,
+        *,
+        memory: int,
+        downloads: int,
+        window: int,
+    ) -> None:
+        self.repository = repository
+        self.catalogue = catalogue
+        self.disk = disk
+        self.window = window
+        self.pool = BufferPool(memory, self._reclaim)
+        self.workers = trio.CapacityLimiter(4)
+        self.counts: Counter[str] = Counter()
+        self.on_changed: Callable[[Node], None] = lambda node: None
+        """Called when the server turned out to have another version of a node."""
+        self.on_measured: Callable[[Node, int], None] = lambda node, size: None
+        """Called when a fetch has told the size of a node."""
+        self.on_distrusted: Callable[[Node], None] = lambda node: None
+        """Called when a node's bytes did not fit its digest: what the kernel keeps of them must go."""
+        self._nursery = nursery
+        self._contents: dict[Key, Content] = {}
+        self._resident: OrderedDict[Segment, Content] = OrderedDict()
+        self._ahead = 0
+        self._ahead_limit = max(1, downloads * 3 // 4)
+
+    # ---- opening ------------------------------------------------------------------------------------------------
+
+    async def open(self, node: Node) -> Content:
+        """The content of exactly this version of a node, for one more reader; `release` it."""
+        key = (node.id, node.version)
+        content = self._contents.get(key)
+        if content is None:
+            size = node.size if node.size is not None else await self.catalogue.size(key_of(node))
+            content = self._contents.get(key) or Content(self, node, size)
+            self._contents[key] = content
+        content.readers += 1
+        if content.size is not None and content.cached is None and self._has_cache(content):
+            try:
+                content.cached = content.cached or await trio.to_thread.run_sync(self.open_cache, content)
+            except BaseException:
+                self.release(content)
+                raise
+            content.trust_disk()
+        return content
+
+    def release(self, content: Content) -> None:
+        """One reader less. With the last one, what is on its way is stopped."""
+        content.readers -= 1
+        if content.readers == 0:
+            content.cancel()
+            self.drained(content)
+
+    def drained(self, content: Content) -> None:
+        """A content's background work has ended; close it if nobody reads it."""
+        if content.readers or content.busy:
+            return
+        if self._contents.get((content.node.id, content.node.version)) is content:
+            del self._contents[content.node.id, content.node.version]
+        content.release()
+        if content.cached is not None and self.disk is not None:
+            cached, content.cached = content.cached, None
+            self.start(self._close_cache, cached)
+
+    async def _close_cache(self, cached: CacheFile) -> None:
+        if self.disk is not None:
+            await trio.to_thread.run_sync(self.disk.close, cached)
+
+    def _has_cache(self, content: Content) -> bool:
+        return (
+            self.disk is not None
+            and content.node.version is not None
+            and self.disk.has(content.node.id, content.node.version)
+        )
+
+    def open_cache(self, content: Content) -> CacheFile | None:
+        """In a thread."""
+        node = content.node
+        if self.disk is None or node.version is None or content.size is None:
+            return None
+        return self.disk.open(node.id, node.version, content.size)
+
+    def present(self, node: Node) -> int:
+        """Bytes of this version that need no server, because the disk cache has them."""
+        content = self._contents.get((node.id, node.version))
+        if content is not None:
+            return content.present()
+        if self.disk is None or node.version is None:
+            return 0
+        return self.disk.stored(node.id, node.version)
+
+    def distrust(self, content: Content) -> None:
+        """These bytes are not what the server's digest says: nobody gets them again."""
+        self.count("digest_mismatches")
+        if self._contents.get((content.node.id, content.node.version)) is content:
+            del self._contents[content.node.id, content.node.version]
+        if content.cached is not None and self.disk is not None:
+            self.disk.close(content.cached, discard=True)
+            content.cached = None
+        content.abandon()
+        self.on_distrusted(content.node)
+
+    # ---- what contents ask of it --------------------------------------------------------------------------------
+
+    def start(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
+        self._nursery.start_soon(work, *args)
+
+    def may_fetch_ahead(self) -> bool:
+        return self._ahead < self._ahead_limit
+
+    def start_ahead(self, fetch: Callable[[Segment], Awaitable[None]], segment: Segment) -> None:
+        async def counted() -> None:
+            try:
+                await fetch(segment)
+            finally:
+                self._ahead -= 1
+
+        self._ahead += 1
+        self._nursery.start_soon(counted)
+
+    def count(self, what: str, amount: int = 1) -> None:
+        self.counts[what] += amount
+
+    def measured(self, node: Node, size: int) -> None:
+        """A fetch has told a size that was not known."""
+        if (key := key_of(node)) is not None:
+            self.catalogue.remember({key: size})
+        self.on_measured(node, size)
+
+    def changed(self, node: Node) -> None:
+        self.count("versions_changed")
+        self.on_changed(node)
+
+    # ---- memory -------------------------------------------------------------------------------------------------
+
+    def resident(self, content: Content, segment: Segment) -> None:
+        self._resident[segment] = content
+
+    def touch(self, segment: Segment) -> None:
+        self._resident.move_to_end(segment)
+
+    def gone(self, segment: Segment) -> None:
+        self._resident.pop(segment, None)
+
+    def _reclaim(self, size: int) -> bool:
+        """Give up the segment that was used longest ago and may go."""
+        return any(content.evict(segment) for segment, content in list(self._resident.items())[:64])
+
+    def status(self) -> dict[str, int]:
+        """For the status document."""
+        return {
+            "memory_in_use": self.pool.in_use,
+            "disk_used": self.disk.used if self.disk else 0,
+            "open_contents": len(self._contents),
+            **self.counts,
+        }

@@ -1,0 +1,84 @@
+"""Prefetch windows: what to fetch ahead for one reader. Pure; no I/O, no clock.
+
+A window starts near one request and grows while reads stay sequential: when the reader has used half of what was
+fetched ahead, the window doubles, and the target moves to the next multiple of a request behind it. So a long
+sequential read costs ceil(size / REQUEST) requests and one more, and a reader of the first kilobytes costs one small
+one. A read elsewhere fetches only its own blocks and starts a window anew.
+
+A handle keeps a few cursors, each with a window of its own: programs that read a header and a payload in turn, or
+several threads on one descriptor, each stay sequential.
+"""
+
+from __future__ import annotations
+
+from assetfs.content import blocks
+
+REQUEST = 8 << 20
+"""Bytes in a full range request: the cost per request dominates below 1 MiB, a cancelled one wastes too much above."""
+
+INITIAL = (1 << 20) + (128 << 10)
+"""The first request: a program that reads 1 MiB makes the kernel ask 128 KiB beyond it, which would otherwise wait for
+a second request."""
+
+SKIP = 16 << 20
+"""A forward jump up to here, or to where the window ends, is still sequential (a reader that skips what it knows)."""
+
+BACK = 1 << 20
+"""The kernel sends the reads of one window in parallel, out of order: this far back is not a jump."""
+
+
+class Window:
+    """One cursor of one reader."""
+
+    def __init__(self, offset: int, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self.position = offset
+        self.target = offset
+
+    def follows(self, offset: int) -> bool:
+        """Whether a read at `offset` goes on from here."""
+        ahead = max(self.target, self.position + min(SKIP, 2 * self._size))
+        return self.position - BACK <= offset <= ahead
+
+    def advance(self, stop: int, file_size: int) -> int:
+        """The reader has asked for bytes up to `stop`. Returns up to where to have or fetch them."""
+        self.position = max(self.position, stop)
+        if self.target - self.position <= self._size // 2 and self.target < file_size:
+            self._size = min(max(2 * self._size, REQUEST), self._limit) if self._size else INITIAL
+            end = self.position + self._size
+            if self._size >= REQUEST:
+                end = -(-end // REQUEST) * REQUEST
+            elif file_size - self.target <= 2 * INITIAL:
+                end = file_size
+            self.target = max(min(end, file_size), self.target)
+        return max(self.target, stop)
+
+
+class Cursors:
+    """The windows of one handle. `observe` says what to fetch for a read, ahead included."""
+
+    KEPT = 4
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._windows: list[Window] = []
+        self._jump: int | None = None
+
+    def observe(self, start: int, stop: int, file_size: int) -> int:
+        """A read of [start, stop). Returns up to where to fetch: `stop` itself where nothing is wanted ahead.
+
+        A first read at 0 starts a window at once; elsewhere it takes a second read that goes on from the first, so
+        that a random read costs its own blocks only.
+        """
+        for index, window in enumerate(self._windows):
+            if window.follows(start):
+                self._windows.insert(0, self._windows.pop(index))
+                return window.advance(stop, file_size)
+        if start == 0 or (self._jump is not None and self._jump - blocks.BLOCK <= start <= self._jump + BACK):
+            window = Window(start, self._limit)
+            self._windows = [window, *self._windows[: self.KEPT - 1]]
+            self._jump = None
+            return window.advance(stop, file_size)
+        self._jump = stop
+        return stop
