@@ -78,7 +78,8 @@ def ancestors_from_resource(call: Call, resource_id: object) -> list[list[Json]]
     """One chain, root first, per live and readable collection that has the resource, by the title of the last one."""
     places = call.rows(
         "SELECT c.* FROM membership m JOIN collection c ON c.id = m.collection_id"
-        " JOIN resource r ON r.id = m.resource_id WHERE m.resource_id = ? AND c.deleted_at IS NULL AND r.deleted_at IS NULL ORDER BY c.title, c.id",
+        " JOIN resource r ON r.id = m.resource_id WHERE m.resource_id = ? AND c.deleted_at IS NULL"
+        " AND r.deleted_at IS NULL ORDER BY c.title, c.id",
         as_id(resource_id),
     )
     if not places:
