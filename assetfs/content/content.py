@@ -131,7 +131,9 @@ class Content:
     @contextmanager
     def _pinned(self, start: int, stop: int) -> Iterator[None]:
         """What a reader is about to get must not make room for what comes after it."""
-        held = [s for s in self.segments if s.start < stop and s.stop > start]
+        held = self.segments[
+            max(bisect.bisect_right(self._starts, start) - 1, 0) : bisect.bisect_left(self._starts, stop)
+        ]
         for segment in held:
             segment.pins += 1
         try:
