@@ -68,9 +68,19 @@ def serve(config: MountConfig, *, ready: Callable[[], None]) -> int:
     Blocks. Raises MountFailed for anything that prevents the mount.
     """
     try:
-        return trio.run(_serve, config, ready, strict_exception_groups=False)
-    except RepositoryError as error:
-        raise MountFailed(str(error), _STATUS.get(type(error), Status.FAILED)) from error
+        return trio.run(_serve, config, ready)
+    except BaseException as raised:
+        error = _single(raised)
+        if isinstance(error, RepositoryError):
+            raise MountFailed(str(error), _STATUS.get(type(error), Status.FAILED)) from None
+        raise error from None
+
+
+def _single(error: BaseException) -> BaseException:
+    """The one error in the groups that nurseries make."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 async def _serve(config: MountConfig, ready: Callable[[], None]) -> int:

@@ -66,7 +66,7 @@ def _guarded(
                 self.errors[errno.errorcode[code]] += 1
             raise pyfuse3.FUSEError(code) from None
 
-    return cast(Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]], run)
+    return cast("Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]", run)
 
 
 class Operations(pyfuse3.Operations):
