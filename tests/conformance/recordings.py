@@ -42,11 +42,22 @@ def load(name: str) -> list[Step]:
 
 @dataclass
 class Player:
-    """Plays steps, one after the other, against the server at `base`."""
+    """Plays the steps of a recording in order against the server at `base`."""
 
+    steps: list[Step]
     base: str
     variables: dict[str, Any]
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60, trust_env=False))
+
+    played: int = 0
+
+    def reach(self, number: int) -> Difference:
+        """Play up to and including a step, and those that were left out before it. Returns how its answer differs."""
+        found: Difference = None
+        while self.played <= number:
+            found = self.play(self.steps[self.played])
+            self.played += 1
+        return found
 
     def play(self, step: Step) -> Difference:
         """Send a step's request. Returns how the answer differs; captures what later steps need when it does not."""
