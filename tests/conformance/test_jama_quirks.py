@@ -271,6 +271,13 @@ def test_a_reader_changes_nothing(demo_sandbox: RunningSandbox) -> None:
     assert error(lambda: demo_sandbox.rpc("list_users", credential=reader)) == "only for superusers"
 
 
+def test_a_key_that_is_taken_back(server: RunningSandbox) -> None:
+    assert server.rpc("activate_rpc_access", "admin", "second-key") is True
+    assert server.rpc("ping", credential="second-key") == "pong admin"
+    assert server.rpc("deactivate_rpc_access", "admin", "second-key") is True
+    assert error(lambda: server.rpc("ping", credential="second-key")) == "HTTP 403"
+
+
 # The envelope
 
 

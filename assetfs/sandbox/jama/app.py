@@ -248,7 +248,7 @@ class Jama:
             joined.unlink()
             return 400, str(error)
         finally:
-            parts.discard()
+            await trio.to_thread.run_sync(parts.discard)
         if isinstance(result, tuple):
             return result
         return (200 if digest == chunk.digest else 210), str(result)
