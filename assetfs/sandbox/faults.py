@@ -19,6 +19,8 @@ from assetfs.sandbox.connections import break_off
 from assetfs.sandbox.http import App, Message, Receive, Scope, Send, answer, start, wait_disconnect
 from assetfs.sandbox.requests import Entry
 
+HELD = "assetfs.held"  # in a scope: seconds that a serialised server spends on the request while others wait
+
 
 class BadFault(ValueError):
     """What was armed makes no sense; the message says why."""
@@ -104,7 +106,11 @@ async def _status(fault: Fault, _app: App, scope: Scope, receive: Receive, send:
 
 
 async def _delay(fault: Fault, app: App, scope: Scope, receive: Receive, send: Send) -> None:
-    await trio.sleep(fault.number("seconds", 1))
+    seconds = fault.number("seconds", 1)
+    if getattr(app, "serialised", False):
+        scope[HELD] = seconds
+    else:
+        await trio.sleep(seconds)
     await app(scope, receive, send)
 
 

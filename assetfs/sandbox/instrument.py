@@ -49,6 +49,7 @@ class Instrumented(Protocol):
     """What a protocol's application tells its front."""
 
     switches: Any
+    serialised: bool  # requests wait for each other: a delay is then spent by the application, while it has its turn
 
     def kind(self, method: str, path: str) -> str:
         """This protocol's word for a path."""

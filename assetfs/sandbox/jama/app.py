@@ -16,6 +16,7 @@ from typing import Any
 import trio
 from starlette.routing import Match, Route
 
+from assetfs.sandbox.faults import HELD
 from assetfs.sandbox.http import JSON, Receive, Scope, Send, answer, content_length, header, read_body, save_body
 from assetfs.sandbox.http import send_file as send_bytes
 from assetfs.sandbox.http import start as start_answer
@@ -61,6 +62,11 @@ class Jama:
             "/hls/{rest:path}": ("other", self._forbidden),
         }
         self._routes = [(Route(path, _unused), kind, serve) for path, (kind, serve) in handlers.items()]
+
+    @property
+    def serialised(self) -> bool:
+        """Whether calls wait for each other, delays included."""
+        return self.switches.serialised
 
     def kind(self, method: str, path: str) -> str:
         """rpc, upload, download, public, status or other."""
@@ -127,7 +133,8 @@ class Jama:
             await answer(send, 403, b"Forbidden")
             return
         status, content = await self._in_turn(
-            lambda: rpc.handle(lambda: self._call(user, self.db), self.methods, self.profile, body)
+            lambda: rpc.handle(lambda: self._call(user, self.db), self.methods, self.profile, body),
+            scope.get(HELD, 0),
         )
         if status != 200:
             closing = [("connection", "close")] if status == 413 else []
@@ -143,15 +150,17 @@ class Jama:
                     headers.append(("content-encoding", "gzip"))
         await answer(send, 200, content, JSON, headers)
 
-    async def _in_turn(self, work: Callable[[], rpc.Reply]) -> rpc.Reply:
-        """Run database work in a thread, one at a time."""
-        with trio.move_on_after(LOCK_WAIT if self.switches.serialised else float("inf")):
+    async def _in_turn(self, work: Callable[[], rpc.Reply], held: float) -> rpc.Reply:
+        """Run database work in a thread, one at a time, after `held` seconds for which the turn is kept."""
+        with trio.move_on_after(LOCK_WAIT if self.serialised else float("inf")) as waiting:
             await self._lock.acquire()
-            try:
-                return await trio.to_thread.run_sync(work)
-            finally:
-                self._lock.release()
-        return rpc.SERVER_ERROR
+        if waiting.cancelled_caught:
+            return rpc.SERVER_ERROR
+        try:
+            await trio.sleep(held)
+            return await trio.to_thread.run_sync(work)
+        finally:
+            self._lock.release()
 
     # Uploads
 
@@ -239,7 +248,7 @@ class Jama:
             joined.unlink()
             return 400, str(error)
         finally:
-            parts.discard()
+            await trio.to_thread.run_sync(parts.discard)
         if isinstance(result, tuple):
             return result
         return (200 if digest == chunk.digest else 210), str(result)

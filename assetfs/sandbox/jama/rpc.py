@@ -40,7 +40,7 @@ SERVER_ERROR: Reply = (
 
 def _call(new_call: Callable[[], Call], methods: dict[str, Method], profile: Profile, item: Any) -> dict[str, Any]:
     request_id, name = item["id"], item["method"]
-    if name not in methods or name in profile.lacking:
+    if name not in methods:
         return {"result": None, "error": NO_METHOD, "id": request_id if profile.unknown_method_id else None}
     call = new_call()
     call.db.execute("BEGIN IMMEDIATE")
