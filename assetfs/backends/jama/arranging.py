@@ -99,7 +99,13 @@ class Arranging:
 
     async def remove_folder(self, node: Node) -> None:
         collection = self._movable(node)
-        answer = await self._client.call(self._dialect.delete_collection(collection))
+        try:
+            answer = await self._client.call(self._dialect.delete_collection(collection))
+        except (Unavailable, Offline):
+            (there,) = await self._client.many([self._dialect.collection(collection)])
+            if isinstance(there, NotFound):
+                return  # only the answer was lost
+            raise
         if not isinstance(answer, Deletion):
             if not answer:
                 await self._client.call(self._dialect.collection(collection))  # NotFound

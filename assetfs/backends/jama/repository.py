@@ -329,6 +329,7 @@ def _capabilities(dialect: Dialect) -> Capabilities:
         tags=True,
         locate=True,
         unique_content=True,
+        max_file_size=dialect.limits.max_file,
         lazy_attributes=frozenset({attributes.COLLECTIONS}),
         aliases=attributes.ALIASES,
     )

@@ -284,6 +284,8 @@ async def test_a_title_without_extension(world: JamaWorld, repository: Repositor
     assert (node.name, node.exact_name) == ("Cherbourg by night.txt", False)
     renamed = await repository.rename(node, area, "Cherbourg by day.txt")
     assert [entry.name for entry in world.entries(area.id)] == ["Cherbourg by day"]
+    with pytest.raises(Conflict):
+        await repository.upload(area, "Cherbourg by day.txt", Held(fresh()), Book())
     with pytest.raises(NameRejected):
         await repository.rename(renamed, area, "Cherbourg by day.jpg")
 
@@ -350,3 +352,12 @@ async def test_moving_between_projects(repository: Repository, area: Node) -> No
     elsewhere = msgspec.structs.replace(area, id="c999", private=msgspec.structs.replace(area.private, project=99))
     with pytest.raises(CrossScope):
         await repository.move(area, await repository.root(), elsewhere, area.name)
+
+
+async def test_removing_a_folder_is_done_when_only_the_answer_is_lost(
+    world: JamaWorld, repository: Repository, area: Node
+) -> None:
+    node = await repository.create_folder(area, "below")
+    world.arm("lost_answer", match={"call": "delete_collection"})
+    await repository.remove_folder(node, area)
+    assert seen(world, area) == {}
