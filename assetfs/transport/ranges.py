@@ -20,7 +20,7 @@ import trio
 from assetfs.repository import ProtocolViolation, RepositoryError, Sink, VersionChanged
 from assetfs.transport import failures
 from assetfs.transport.accounting import Accounts, Entry
-from assetfs.transport.body import BodyReader, Cut, Silence, ask, body_of, keeps_alive, read_head
+from assetfs.transport.body import BodyReader, ask, body_of, keeps_alive, read_head
 from assetfs.transport.origin import (
     MAX_REDIRECTS,
     Hop,
@@ -35,7 +35,7 @@ from assetfs.transport.pool import Seat, WirePool
 from assetfs.transport.redaction import checked
 from assetfs.transport.retry import Failure, Repetitions, Stage
 from assetfs.transport.types import Head, Interpret, TransportOptions
-from assetfs.transport.wire import Wire, connect
+from assetfs.transport.wire import Cut, Wire, connect
 
 DRAIN = 64 << 10
 """Unwanted rest of a body that is still read to keep the connection: about what a new one costs."""
@@ -204,7 +204,7 @@ class ContentSide:
             course = _Course(Stage.STALE if wire.served else Stage.SENT)
             try:
                 return await self._converse(wire, url, headers, job, landing, entry, course)
-            except (Silence, Cut, OSError):
+            except Cut:
                 raise failures.cut(origin, job.label, course.stage) from None
             except trio.TooSlowError:
                 raise failures.silent(origin, job.label, self._options.read_timeout, course.stage) from None
@@ -269,7 +269,7 @@ class _Course:
 
 async def _land(job: Job, head: Head, reader: BodyReader, landing: Landing, wire: Wire) -> None:
     """The body into the sink, as `interpret` says. Raises its errors, VersionChanged, ProtocolViolation, Cut, and
-    Failure where the body is complete and too short."""
+    Unavailable where the body is complete and too short."""
     body = job.interpret(head)
     landing.told(body.total)
     if body.start is None:
@@ -307,7 +307,7 @@ async def _settle(wire: Wire, reader: BodyReader, keeps_alive: bool) -> None:
                     break
             if reader.left == 0:
                 wire.answered()
-    except (Cut, OSError, h11.RemoteProtocolError, trio.TooSlowError):
+    except (Cut, h11.RemoteProtocolError, trio.TooSlowError):
         return
 
 
