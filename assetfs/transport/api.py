@@ -7,8 +7,10 @@ that the server closed while it was idle costs one silent repetition; servers do
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, cast
 
@@ -187,10 +189,11 @@ class ApiSide:
             response = await client.send(request, stream=True)
             try:
                 if pool is Pool.UPLOAD and response.status_code >= 400:
-                    # It may have answered before it read our body, and would take the rest for the next request. A
-                    # closed socket is not reused by the pool; it must be closed before httpx ends the response.
+                    # It may have answered before it read our body, and would take the rest for the next request. The
+                    # pool drops a connection that has ended; httpx must not have given it back before.
                     body = await self._bounded(call, cast(httpx.AsyncByteStream, response.stream))
-                    await response.extensions["network_stream"].aclose()
+                    with suppress(OSError):
+                        response.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
                 else:
                     body = await self._bounded(call, response.aiter_bytes())
             finally:
