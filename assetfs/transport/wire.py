@@ -12,7 +12,7 @@ import functools
 import select
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -54,6 +54,8 @@ class Wire:
         self.state = State.BUSY
         self.served = 0
         """Requests answered to the end."""
+        self.forwarded: Mapping[str, str] | None = None
+        """At the other end is a proxy that forwards: it wants whole URLs and these headers."""
         self.received = 0
         """Bytes received, since whoever counts them has set it to 0."""
         self.idle_since = 0.0
@@ -89,10 +91,12 @@ class Wire:
             await trio.lowlevel.checkpoint()
         return count
 
-    async def handshake(self) -> None:
-        """Raises OSError (ssl.SSLError is one), trio.TooSlowError."""
-        if isinstance(self._sock, ssl.SSLSocket):
-            await self._ready(self._sock.do_handshake, trio.lowlevel.wait_readable)
+    async def start_tls(self, context: ssl.SSLContext) -> None:
+        """Speak TLS from here on. Raises OSError (ssl.SSLError is one), trio.TooSlowError."""
+        self._sock = secured = context.wrap_socket(
+            self._sock, server_hostname=self.origin.host, do_handshake_on_connect=False, suppress_ragged_eofs=False
+        )
+        await self._ready(secured.do_handshake, trio.lowlevel.wait_readable)
 
     def alive(self) -> bool:
         """Nothing to read on an idle connection: neither its end nor bytes that nobody asked for."""
@@ -125,25 +129,17 @@ class Wire:
                 await needed(self._sock)
 
 
-async def connect(origin: Origin, tls: ssl.SSLContext, timeout: float, patience: float) -> Wire:
-    """A new connection. Raises OSError, ssl.SSLError, trio.TooSlowError after `timeout` seconds."""
-    with trio.fail_after(timeout):
-        stream = await trio.open_tcp_stream(origin.host, origin.port)
-        sock = _untied(stream)
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if kernel_allows(RECEIVE_BUFFER):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-            if origin.scheme == "https":
-                sock = tls.wrap_socket(
-                    sock, server_hostname=origin.host, do_handshake_on_connect=False, suppress_ragged_eofs=False
-                )
-            wire = Wire(sock, origin, patience)
-            await wire.handshake()
-        except BaseException:
-            sock.close()
-            raise
-    return wire
+async def open_wire(host: str, port: int, origin: Origin, patience: float) -> Wire:
+    """A plain connection to host and port, which lead to `origin`. Raises OSError."""
+    stream = await trio.open_tcp_stream(host, port)
+    # As a plain non-blocking socket, without trio's wrapper.
+    family, kind, protocol = stream.socket.family, stream.socket.type, stream.socket.proto
+    sock = socket.socket(family, kind, protocol, fileno=stream.socket.detach())
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if kernel_allows(RECEIVE_BUFFER):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    return Wire(sock, origin, patience)
 
 
 @functools.cache
@@ -154,11 +150,3 @@ def kernel_allows(size: int) -> bool:
         return int(Path("/proc/sys/net/core/rmem_max").read_text()) >= size
     except (OSError, ValueError):
         return False
-
-
-def _untied(stream: trio.SocketStream) -> socket.socket:
-    """The stream's socket as a plain non-blocking one, without trio's wrapper."""
-    family, kind, protocol = stream.socket.family, stream.socket.type, stream.socket.proto
-    sock = socket.socket(family, kind, protocol, fileno=stream.socket.detach())
-    sock.setblocking(False)
-    return sock
