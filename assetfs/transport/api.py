@@ -1,6 +1,6 @@
 """API calls: whole answers through httpx, one client per pool.
 
-httpx brings pooling, proxies from the environment and decoding; we bring the rules. A `trace` callback tells how far a
+httpx brings pooling, tunnels and decoding; we bring the rules. A `trace` callback tells how far a
 request came (a new connection or a kept one, sent or not), which is what repeating it depends on. A kept connection
 that the server closed while it was idle costs one silent repetition; servers do that after two seconds.
 """
@@ -17,7 +17,7 @@ from typing import Any, cast
 import httpx
 import trio
 
-from assetfs.repository import ProtocolViolation, RepositoryError, Unavailable
+from assetfs.repository import Offline, ProtocolViolation, RepositoryError, Unavailable
 from assetfs.transport import failures
 from assetfs.transport.accounting import Accounts, Entry
 from assetfs.transport.origin import (
@@ -29,14 +29,13 @@ from assetfs.transport.origin import (
     refuse_plaintext,
     resolve,
 )
+from assetfs.transport.proxy import Proxy, proxy_for
 from assetfs.transport.redaction import checked
 from assetfs.transport.retry import Failure, Repetitions, Stage, retry_after
 from assetfs.transport.types import Content, Pool, Response, TransportOptions
 
 KEEP_ALIVE = 5.0
 """Seconds that an idle connection is kept: servers close theirs after 2 to 75 s, and a closed one is noticed."""
-
-_LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 
 
 class Call:
@@ -82,7 +81,7 @@ class ApiSide:
         self._headers = dict(headers)
         self._tls = tls
         self._accounts = accounts
-        self._clients: dict[Pool, httpx.AsyncClient] = {}
+        self._clients: dict[tuple[Pool, Proxy | None], httpx.AsyncClient] = {}
 
     async def request(
         self,
@@ -175,9 +174,13 @@ class ApiSide:
             headers["Accept-Encoding"] = "identity"
             if not options.upload_keep_alive:
                 headers["Connection"] = "close"
+        try:
+            proxy = proxy_for(call.origin)
+        except Offline as error:
+            raise Failure(error, "offline", Stage.CONNECTING) from None
         timeout = httpx.Timeout(read_timeout, connect=options.connect_timeout, pool=None)
         try:
-            client = self._client(pool)
+            client = self._client(pool, proxy)
             content = call.content() if callable(call.content) else call.content
             if isinstance(content, bytes):
                 entry.sent(len(content))
@@ -213,25 +216,24 @@ class ApiSide:
                 )
         return body
 
-    def _client(self, pool: Pool) -> httpx.AsyncClient:
-        if pool not in self._clients:
+    def _client(self, pool: Pool, proxy: Proxy | None) -> httpx.AsyncClient:
+        if (pool, proxy) not in self._clients:
             limit = {
                 Pool.API: self._options.api_connections,
                 Pool.UPLOAD: self._options.upload_connections,
                 Pool.CONTENT: self._options.content_connections,
             }[pool]
-            no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-            self._clients[pool] = httpx.AsyncClient(
+            self._clients[pool, proxy] = httpx.AsyncClient(
                 verify=self._tls,
-                cookies=no_cookies,
+                cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
                 headers={"User-Agent": self._options.user_agent},
                 limits=httpx.Limits(
                     max_connections=limit, max_keepalive_connections=limit, keepalive_expiry=KEEP_ALIVE
                 ),
-                trust_env=not self._origin.loopback,
-                mounts=dict.fromkeys(_LOOPBACK),
+                trust_env=False,
+                proxy=httpx.Proxy(proxy.url, headers=dict(proxy.headers)) if proxy else None,
             )
-        return self._clients[pool]
+        return self._clients[pool, proxy]
 
 
 def _unwell(call: Call, answer: Response) -> Unavailable:

@@ -132,8 +132,12 @@ def redirected(method: str, url: str, status: int, location: str | None, *, allo
     if status in (301, 302) and not safe:
         return None
     here = origin_of(url)
-    there = resolve(url, urljoin(url, location))
-    origin = origin_of(there)
+    try:
+        joined = urljoin(url, location)
+    except ValueError:
+        raise ProtocolViolation(f"{here} redirects to what is no URL") from None
+    origin = origin_of(joined)
+    there = resolve(url, joined)
     if here.scheme == "https" and origin.scheme == "http":
         raise ProtocolViolation(f"{here} redirects from https to http ({origin}); refused")
     if origin.loopback and not here.loopback:

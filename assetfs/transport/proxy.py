@@ -1,7 +1,8 @@
-"""Content through the proxy that the environment names (`https_proxy`, `http_proxy`, `all_proxy`, `no_proxy`).
+"""The proxy that the environment names (`https_proxy`, `http_proxy`, `all_proxy`, `no_proxy`), for both sides alike.
 
-httpx does the same for API calls. https goes through a tunnel (CONNECT, RFC 9110, 9.3.6), plain http as a request with
-the whole URL. Never for this machine. Only http proxies; another sort is an error rather than a way around it.
+httpx is told which to use; content finds its own way: https goes through a tunnel (CONNECT, RFC 9110, 9.3.6), plain
+http as a request with the whole URL. Never for this machine. Only http proxies; another sort is an error rather than a
+way around it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ class Proxy(NamedTuple):
     port: int
     headers: tuple[tuple[str, str], ...]
     """Proxy-Authorization, or nothing."""
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
 
 def proxy_for(origin: Origin) -> Proxy | None:
@@ -56,7 +62,7 @@ async def tunnel(wire: Wire, origin: Origin, proxy: Proxy) -> None:
         try:
             event = parser.next_event()
         except h11.RemoteProtocolError:
-            raise Offline(f"the proxy {proxy.host}:{proxy.port} does not speak HTTP") from None
+            raise Offline(f"the proxy {proxy.url} does not speak HTTP") from None
         if event is h11.NEED_DATA:
             # One byte at a time: what follows the head is the server's, and TLS must find it in the socket.
             count = await wire.recv_into(wire.scratch[:1])
@@ -66,8 +72,6 @@ async def tunnel(wire: Wire, origin: Origin, proxy: Proxy) -> None:
         elif isinstance(event, h11.Response):
             if 200 <= event.status_code < 300:
                 return
-            raise Offline(
-                f"the proxy {proxy.host}:{proxy.port} does not let us through to {where} ({event.status_code})"
-            )
+            raise Offline(f"the proxy {proxy.url} does not let us through to {where} ({event.status_code})")
         elif not isinstance(event, h11.InformationalResponse):
             raise Cut
