@@ -24,6 +24,7 @@ from assetfs.transport.origin import (
     MAX_REDIRECTS,
     Origin,
     for_another_origin,
+    merged,
     origin_of,
     redirected,
     refuse_plaintext,
@@ -53,12 +54,15 @@ class Call:
 class _Course:
     """How far one request has come on which kind of connection, from httpcore's trace events."""
 
-    def __init__(self) -> None:
+    def __init__(self, entry: Entry) -> None:
         self.stage = Stage.CONNECTING
         self.kept = True
         """On a connection that had served before."""
+        self._entry = entry
+        entry.under_way = False
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        self._entry.under_way = True
         if event.endswith("connect_tcp.started"):
             self.kept = False
         elif event.endswith("send_request_headers.started"):
@@ -103,7 +107,7 @@ class ApiSide:
         call = Call(method, url, checked(headers), content, label)
         refuse_plaintext(call.origin, allowed=self._options.allow_plaintext)
         if call.origin == self._origin:
-            call.headers = {**self._headers, **call.headers}
+            call.headers = merged(self._headers, call.headers)
         with trio.move_on_after(deadline) as scope:
             for _ in range(MAX_REDIRECTS + 1):
                 answer = await self._answer(call, repeatable, pool, retry_statuses, read_timeout, scope.deadline)
@@ -141,9 +145,8 @@ class ApiSide:
         repetitions = Repetitions(repeatable=repeatable)
         kept_may_be_dead = repeatable
         while True:
-            course = _Course()
             try:
-                answer = await self._send(call, pool, read_timeout, course)
+                answer = await self._send(call, pool, read_timeout)
                 if answer.status not in retry_statuses:
                     return answer
                 error: RepositoryError = _unwell(call, answer)
@@ -158,22 +161,23 @@ class ApiSide:
                 raise error
             await trio.sleep(wait)
 
-    async def _send(self, call: Call, pool: Pool, read_timeout: float, course: _Course) -> Response:
+    async def _send(self, call: Call, pool: Pool, read_timeout: float) -> Response:
         """Send once and read the whole answer. Raises Failure, ProtocolViolation."""
         with self._accounts.begin(call.label, call.method, call.url) as entry:
-            answer = await self._exchange(call, pool, read_timeout, course, entry)
+            answer = await self._exchange(call, pool, read_timeout, entry)
             entry.outcome = str(answer.status)
             return answer
 
-    async def _exchange(self, call: Call, pool: Pool, read_timeout: float, course: _Course, entry: Entry) -> Response:
+    async def _exchange(self, call: Call, pool: Pool, read_timeout: float, entry: Entry) -> Response:
         options = self._options
-        headers = {**call.headers}
+        course = _Course(entry)
+        headers = call.headers
         if call.origin == self._origin:
-            headers.setdefault("X-Request-Id", entry.id)
+            headers = merged({"X-Request-Id": entry.id}, headers)
         if pool is Pool.UPLOAD:
-            headers["Accept-Encoding"] = "identity"
+            headers = merged(headers, {"Accept-Encoding": "identity"})
             if not options.upload_keep_alive:
-                headers["Connection"] = "close"
+                headers = merged(headers, {"Connection": "close"})
         try:
             proxy = proxy_for(call.origin)
         except Offline as error:

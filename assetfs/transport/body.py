@@ -23,6 +23,8 @@ class BodyReader(Protocol):
 
     position: int
     """Bytes read so far."""
+    spilled: bool
+    """Bytes came that belong to no answer: the server and we disagree about where this one ends."""
 
     async def read_into(self, buffer: memoryview) -> int:
         """At least one byte into `buffer` (not empty); 0 at the body's proper end. Raises Cut,
@@ -92,6 +94,7 @@ class Measured:
         self.position = 0
         self._wire = wire
         self._came = memoryview(came)[:length]
+        self.spilled = len(came) > length
         self._length = length
 
     @property
@@ -121,6 +124,7 @@ class Parsed:
         self.position = 0
         self._chunked = chunked
         self.left: int | None = None
+        self.spilled = False
         self._wire = wire
         self._parser = parser
         self._came = memoryview(b"")
@@ -145,3 +149,4 @@ class Parsed:
             self._came = memoryview(event.data)
         else:
             self.left = 0
+            self.spilled = bool(self._parser.trailing_data[0])

@@ -153,3 +153,9 @@ def redirected(method: str, url: str, status: int, location: str | None, *, allo
 def for_another_origin(headers: Mapping[str, str]) -> dict[str, str]:
     """What of `headers` a redirect to another origin may carry."""
     return {name: value for name, value in headers.items() if name.lower() in CARRIED_TO_OTHERS}
+
+
+def merged(first: Mapping[str, str], then: Mapping[str, str]) -> dict[str, str]:
+    """The headers of both, the second winning, whatever the case of the names."""
+    overridden = {name.lower() for name in then}
+    return {**{name: value for name, value in first.items() if name.lower() not in overridden}, **then}

@@ -26,6 +26,7 @@ from assetfs.transport.origin import (
     Hop,
     Origin,
     for_another_origin,
+    merged,
     origin_of,
     redirected,
     refuse_plaintext,
@@ -141,7 +142,7 @@ class ContentSide:
         origin = origin_of(url)
         refuse_plaintext(origin, allowed=self._options.allow_plaintext)
         own = self._headers if origin == self._origin else {}
-        job = Job(url, _merged(own, checked(headers)), label, interpret, follow_redirects)
+        job = Job(url, merged(own, checked(headers)), label, interpret, follow_redirects)
         repetitions = Repetitions(repeatable=True)
         with trio.move_on_after(deadline) as clock:
             landing = Landing(start, stop, sink, clock)
@@ -256,7 +257,7 @@ class ContentSide:
             **(wire.forwarded or {}),
         }
         target = target_of(url) if wire.forwarded is None else url
-        parser = await ask(wire, target, list(_merged(wanted, headers).items()))
+        parser = await ask(wire, target, list(merged(wanted, headers).items()))
         head, response = await read_head(wire, parser)
         course.stage = Stage.ANSWERING
         entry.outcome = str(head.status)
@@ -328,13 +329,7 @@ async def _settle(wire: Wire, reader: BodyReader, keeps_alive: bool) -> None:
             while reader.left != 0 and reader.position <= limit:
                 if not await reader.read_into(wire.scratch):
                     break
-            if reader.left == 0:
+            if reader.left == 0 and not reader.spilled:
                 wire.answered()
     except (Cut, h11.RemoteProtocolError, trio.TooSlowError):
         return
-
-
-def _merged(first: Mapping[str, str], then: Mapping[str, str]) -> dict[str, str]:
-    """Both, the second winning, whatever the case of the names."""
-    overridden = {name.lower() for name in then}
-    return {**{name: value for name, value in first.items() if name.lower() not in overridden}, **then}

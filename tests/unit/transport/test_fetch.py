@@ -613,3 +613,22 @@ async def test_redirects_end(clock: Clock, serve: Start, connect: Open) -> None:
     with pytest.raises(ProtocolViolation, match="more than 5 times"):
         await get(connect(server), 0, 10, follow_redirects=True)
     assert len(server.requests) == 6
+
+
+async def test_bytes_behind_an_answer_are_no_answer(clock: Clock, serve: Start, connect: Open, content: bytes) -> None:
+    """A server that sends more than it announced: its connection is not used for another request."""
+
+    async def script(peer: Peer) -> None:
+        while asked := await peer.request():
+            if asked.target == "/chunks":
+                await peer.send(
+                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + in_chunks(content[:10], 3) + b"junk"
+                )
+            else:
+                await peer.answer(206, content[:10] + b"junk", content_length="10", content_range="bytes 0-9/300000")
+
+    server = await serve(script)
+    transport = connect(server)
+    for path in ("f", "chunks", "f"):
+        assert (await get(transport, 0, 10, path)).content == content[:10]
+    assert server.connections == 3

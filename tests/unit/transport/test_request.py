@@ -313,6 +313,33 @@ async def test_cancelled_calls_leave_a_pool_that_serves(serve: Start, connect: O
     assert transport.requests.counts == {("l", "cancelled"): 2, ("l", "200"): 3}
 
 
+async def test_who_gives_up_while_waiting_for_a_connection_has_sent_nothing(
+    serve: Start, connect: Open, clock: Clock
+) -> None:
+    async def script(peer: Peer) -> None:
+        while await peer.request():
+            await trio.sleep(5)
+            await peer.answer(200)
+
+    server = await serve(script)
+    transport = connect(server, api_connections=1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: transport.request("GET", "", label="l", repeatable=True))
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.move_on_after(1):
+            await transport.request("GET", "", label="l", repeatable=True)
+    assert transport.requests.counts == {("l", "200"): 1}
+    assert len(server.requests) == 1
+
+
+async def test_headers_of_a_call_win_whatever_their_case(serve: Start, connect: Open) -> None:
+    server = await serve(always(200))
+    transport = connect(server, headers={"Accept": "a", "X-Api-Key": "k"})
+    await transport.request("GET", "", label="l", headers={"accept": "b"}, repeatable=True)
+    assert server.requests[0].headers["accept"] == "b"
+    assert server.requests[0].headers["x-api-key"] == "k"
+
+
 async def test_redirects_are_answers_unless_they_are_asked_for(serve: Start, connect: Open) -> None:
     async def script(peer: Peer) -> None:
         while asked := await peer.request():
