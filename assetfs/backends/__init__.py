@@ -64,6 +64,9 @@ def available() -> dict[str, Backend]:
     """All installed backends by name. A backend that cannot be imported is left out; `doctor` names it."""
     found: dict[str, Backend] = {}
     for point in entry_points(group="assetfs.backends"):
-        backend = point.load()
+        try:
+            backend = point.load()
+        except Exception:  # noqa: S112
+            continue
         found[backend.name] = backend
     return found

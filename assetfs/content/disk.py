@@ -140,12 +140,14 @@ class CacheFile:
 
 
 class DiskCache:
-    """All cache files of one repository, with a limit on their size. Least recently used go first; open ones never."""
+    """All cache files of one repository. They take `limit` bytes at most, and leave `free` bytes of the disk free.
 
-    def __init__(self, folder: Path, repository: str, *, limit: int, keep_free: float) -> None:
+    Those that were used longest ago go first, open ones never."""
+
+    def __init__(self, folder: Path, repository: str, *, limit: int, free: int) -> None:
         self._folder = folder / hashlib.blake2b(repository.encode(), digest_size=8).hexdigest()
         self._limit = limit
-        self._keep_free = keep_free
+        self._free = free
         self._lock = threading.Lock()
         self._open: set[Path] = set()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -169,6 +171,14 @@ class DiskCache:
     def has(self, node: str, version: str) -> bool:
         """Whether there is a cache file. One stat(2): may be called on the loop."""
         return self._place(node, version)[0].with_suffix(".map").exists()
+
+    def stored(self, node: str, version: str) -> int:
+        """About how many bytes there are of a content that is not open. One stat(2)."""
+        try:
+            found = self._place(node, version)[0].with_suffix(".data").stat()
+        except OSError:
+            return 0
+        return min(found.st_blocks * 512, found.st_size)
 
     def open(self, node: str, version: str, size: int) -> CacheFile | None:
         """The cache file for a node in a version; None where there can be none (disk full, folder gone)."""
@@ -205,7 +215,7 @@ class DiskCache:
         if self.used + size > self._limit:
             return True
         space = os.statvfs(self._folder)
-        return space.f_bavail * space.f_frsize - size < self._keep_free * space.f_blocks * space.f_frsize
+        return space.f_bavail * space.f_frsize - size < self._free
 
     def _evict(self, size: int) -> None:
         """Drop the least recently used closed files until `size` fits, and a tenth of the limit more."""

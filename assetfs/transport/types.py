@@ -93,3 +93,10 @@ class RequestCounter:
 
     def total(self, label: str | None = None) -> int:
         return sum(n for (name, _), n in self.counts.items() if label is None or name == label)
+
+    def by_label(self) -> dict[str, int]:
+        """Requests by label, whatever came of them."""
+        found: Counter[str] = Counter()
+        for (label, _), number in self.counts.items():
+            found[label] += number
+        return dict(found)

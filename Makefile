@@ -1,0 +1,45 @@
+# make demo       a repository with sample assets, mounted, shown step by step
+# make test       all tests; ARGS="-k name" for some
+# make check      format, lint, types, import rule, unit tests: before every commit
+# make bench      beside rclone, httpx and curl
+# make test-live  against a real server, named by ASSETFS_LIVE_… variables
+# make clean      takes away what the others made here
+
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: demo test check bench test-live clean setup
+.NOTPARALLEL: check
+
+setup:
+	@.ci/setup run
+
+demo:
+	@.ci/setup test
+	@$(BIN)/assetfs demo --tour $(ARGS)
+
+test:
+	@.ci/setup test
+	@$(BIN)/pytest -m "not live" $(ARGS)
+
+check:
+	@.ci/setup test
+	@$(BIN)/ruff format --check --quiet . || { echo "check: ruff format . would change files"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo >.setup/imports.log 2>&1 || { cat .setup/imports.log; exit 1; }
+	@$(BIN)/pytest -q tests/unit $(ARGS)
+
+bench:
+	@.ci/setup bench
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+test-live:
+	@.ci/setup test
+	@$(BIN)/pytest -m live $(ARGS)
+
+clean:
+	@rm -rf .venv .setup .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

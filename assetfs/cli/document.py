@@ -1,0 +1,61 @@
+"""A mount's own account of itself: `.assetfs/status.json`, read with a deadline.
+
+Only the parts that commands act on have names here; whatever else the document holds is passed on as it is. A mount
+whose daemon hangs costs the asker the deadline and no more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from assetfs.cli.mountinfo import within
+
+PLACE = Path(".assetfs", "status.json")
+
+
+class Document:
+    """What the mount said. Missing parts count as nothing."""
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self.content = content
+
+    def _number(self, section: str, name: str) -> int:
+        part = self.content.get(section)
+        value = part.get(name) if isinstance(part, dict) else None
+        return int(value) if isinstance(value, int | float) else 0
+
+    @property
+    def pending(self) -> int:
+        """Files that wait for their upload, or are being uploaded."""
+        return self._number("uploads", "pending")
+
+    @property
+    def failed(self) -> int:
+        """Files whose upload cannot succeed without somebody's help."""
+        return self._number("uploads", "failed")
+
+    @property
+    def requests(self) -> int:
+        """Requests that were sent to the server since the mount."""
+        return self._number("requests", "total")
+
+    @property
+    def state(self) -> str:
+        """`ok`, or what ails it."""
+        return str(self.content.get("state", "ok"))
+
+
+def read(mountpoint: Path, seconds: float = 3.0) -> Document:
+    """Ask the mount. Raises TimeoutError when it does not answer, OSError when it cannot."""
+
+    def ask() -> bytes:
+        return (mountpoint / PLACE).read_bytes()
+
+    try:
+        content = json.loads(within(seconds, ask))
+    except ValueError:
+        content = {}
+    return Document(content if isinstance(content, dict) else {})

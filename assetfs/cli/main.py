@@ -1,0 +1,140 @@
+"""The command line's frame: finds the command, and turns whatever ends it into one line and an exit status.
+
+Only the command that is wanted is imported; the others are known by a name and a line of help, so that `--help` and
+shell completion answer at once. No traceback reaches a user, unless `--debug` asks for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from assetfs import __version__
+from assetfs.failure import Failure, Status
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "mount": ("assetfs.cli.mount:command", "Mount a repository as a drive."),
+    "umount": ("assetfs.cli.umount:umount", "Wait for uploads, then unmount."),
+    "status": ("assetfs.cli.status:status", "What is mounted, and how it is."),
+    "demo": ("assetfs.cli.demo:demo", "A repository with sample assets, mounted: look around, or take the tour."),
+    "sandbox": ("assetfs.cli.sandbox:sandbox", "One of the embedded servers alone, for tests and trials."),
+    "serve": ("assetfs.cli.serve:serve", "What a detached mount runs."),
+}
+"""Name to where it is, and its line of help."""
+HIDDEN = {"serve"}
+
+EPILOG = (
+    "[bold]Examples[/bold]\n\n"
+    "assetfs demo --tour  (nothing needed: server, assets and mount are made here)\n\n"
+    "assetfs mount jama+https://assets.example.org/rpc/ ~/assets\n\n"
+    "assetfs status\n\n"
+    "assetfs umount ~/assets"
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"assetfs {__version__}")
+        raise typer.Exit
+
+
+def _frame(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Mount digital asset repositories as drives."""
+    if debug:
+        os.environ["ASSETFS_DEBUG"] = "1"
+
+
+def _load(where: str) -> Callable[..., Any]:
+    module, _, name = where.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function() if name == "command" else function
+
+
+def _stub() -> None:
+    """Stands for a command that is not the wanted one."""
+
+
+def application(wanted: str | None, *, everything: bool = False) -> typer.Typer:
+    """The application with one command loaded, or with all of them (shell completion)."""
+    app = typer.Typer(
+        rich_markup_mode="rich",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(epilog=EPILOG)(_frame)
+    for name, (where, line) in COMMANDS.items():
+        if name == wanted or everything:
+            app.command(name, short_help=line, hidden=name in HIDDEN)(_load(where))
+        else:
+            app.command(name, help=line, hidden=name in HIDDEN)(_stub)
+    return app
+
+
+def _is_mount_line(arguments: Sequence[str]) -> bool:
+    """`assetfs SOURCE MOUNTPOINT -o …`: how mount.fuse(8) calls the program of `-t fuse.assetfs`."""
+    return "-o" in arguments and arguments[0] not in COMMANDS and not arguments[0].startswith("-")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status. Says one line on stderr if it fails."""
+
+    def command() -> int:
+        if arguments and _is_mount_line(arguments):
+            from assetfs.cli import mount_helper
+
+            return mount_helper.main(arguments)
+        wanted = next((word for word in arguments if not word.startswith("-")), None)
+        app = application(wanted, everything="_ASSETFS_COMPLETE" in os.environ)
+        return app(list(arguments), prog_name="assetfs", standalone_mode=False) or 0
+
+    return guarded(command)
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Call it, and turn what it raises into a line and a status."""
+    try:
+        return command()
+    except Failure as failure:
+        _trace()
+        return say(str(failure), failure.status)
+    except typer.TyperException as error:
+        if not (message := error.format_message()):
+            return Status.USAGE
+        return say(f"{message.rstrip('.')}: see --help" if "did you mean" not in message.lower() else message, 2)
+    except typer.Abort:
+        return say("interrupted", 130)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Status.FAILED
+    except Exception as error:
+        _trace()
+        return say(f"{type(error).__name__}: {error} (a fault of assetfs; --debug shows where)", Status.FAILED)
+
+
+def _trace() -> None:
+    if os.environ.get("ASSETFS_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
+
+
+def say(message: str, status: int) -> int:
+    """The one line."""
+    print(f"assetfs: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def run() -> None:
+    """The entry point `assetfs`."""
+    sys.exit(main(sys.argv[1:]))

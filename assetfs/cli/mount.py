@@ -1,0 +1,189 @@
+"""`assetfs mount`: settle the configuration, check this machine, find the credential, start the daemon, wait for it.
+
+The command's options are the option table's rows, and those of every installed backend; nothing here knows them by
+name.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from assetfs import credentials
+from assetfs.backends import Option, available
+from assetfs.cli import launch, mountinfo, preflight
+from assetfs.config import OPTIONS, TABLE, MountConfig, effective, mount_config, mount_options
+from assetfs.config.load import Effective
+
+HELP = """Mount a repository as a drive.
+
+SOURCE is the name of a repository in the configuration file, or a URL such as jama+https://host/rpc/. The command \
+returns when the drive answers, or with one line that says what is wrong.
+
+The credential comes from ASSETFS_CREDENTIAL, credential_file, credential_command, systemd or the keyring. Every \
+option below may also be given as -o name=value, as ASSETFS_NAME in the environment, and in the configuration file.
+"""
+EPILOG = (
+    "[bold]Examples[/bold]\n\n"
+    "assetfs mount museum ~/museum\n\n"
+    "assetfs mount jama+https://assets.example.org/rpc/ ~/assets --read-only --cache-size 20G\n\n"
+    "assetfs mount museum ~/scans -o root=Scans/2026,ro\n\n"
+    "[bold]Exit status[/bold]: 0 mounted, 1 failed, 2 wrong usage or configuration, 3 the server cannot be reached, "
+    "4 the credential is missing or refused."
+)
+_METAVARS: dict[type, str] = {int: "N", float: "TIME", Path: "PATH", tuple: "LIST", str: "TEXT"}
+
+
+def prepare(
+    source: str,
+    mountpoint: Path,
+    *,
+    given: Mapping[str, str],
+    lists: Sequence[str] = (),
+    file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> MountConfig:
+    """Everything that can be said before the daemon starts: the complete configuration of a mount that may work.
+
+    `given` are options by name, `lists` are `-o` lists. Raises Failure.
+    """
+    environ = os.environ if environ is None else environ
+    options = mount_options(lists)
+    settings = effective(source, given={**options.settings, **given}, environ=environ, file=file)
+    config = mount_config(settings, mountinfo.real(mountpoint), secret="", options=options)
+    preflight.check(
+        preflight.Plan(
+            mountpoint=config.mountpoint,
+            cache_dir=config.cache_dir,
+            state_dir=config.state_dir,
+            allow_other=config.allow_other,
+            nonempty=options.nonempty,
+            ca_file=config.transport.ca_file,
+        )
+    )
+    return mount_config(settings, config.mountpoint, secret=_secret(settings, environ), options=options)
+
+
+def _secret(settings: Effective, environ: Mapping[str, str]) -> str:
+    backend = settings.backend
+    found = credentials.find(
+        settings.name,
+        called=backend.secret_name,
+        environ=environ,
+        file=settings["credential_file"],
+        command=settings["credential_command"],
+    )
+    if found is None and backend.needs_secret:
+        raise credentials.missing(backend.secret_name)
+    return found or ""
+
+
+def run(config: MountConfig, *, stay: bool) -> int:
+    """Serve it here, or start its daemon and return when it answers."""
+    os.environ.pop(credentials.VARIABLE, None)
+    if stay:
+        from assetfs import daemon
+
+        return launch.foreground(config, daemon.serve)
+    launch.launch(config)
+    return 0
+
+
+def _parameters() -> Iterator[inspect.Parameter]:
+    """The command's parameters, as the type annotations that typer reads."""
+
+    def parameter(name: str, kind: Any, information: Any, **default: Any) -> inspect.Parameter:
+        return inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[kind, information], **default
+        )
+
+    yield parameter("source", str, typer.Argument(metavar="SOURCE", help="Name of a repository, or a URL."))
+    yield parameter("mountpoint", Path, typer.Argument(metavar="MOUNTPOINT", help="An empty folder."))
+    yield parameter(
+        "foreground", bool, typer.Option("--foreground", "-f", help="Stay, and log to the terminal."), default=False
+    )
+    yield parameter(
+        "config",
+        Path | None,
+        typer.Option(help="Configuration file. Default: ~/.config/assetfs/config.toml", show_default=False),
+        default=None,
+    )
+    yield parameter(
+        "o",
+        list[str] | None,
+        typer.Option("-o", metavar="NAME=VALUE,…", help="Options as mount(8) has them.", show_default=False),
+        default=None,
+    )
+    for panel, options in [*TABLE.items(), *_backend_panels()]:
+        for option in options:
+            yield parameter(option.name, *_flag(option, panel), default=None)
+
+
+def _backend_panels() -> Iterator[tuple[str, list[Option]]]:
+    seen = set(OPTIONS)
+    for backend in available().values():
+        own = [option for option in backend.options if option.name not in seen]
+        seen.update(option.name for option in own)
+        if own:
+            yield f"{backend.title}", own
+
+
+def _flag(option: Option, panel: str) -> tuple[Any, Any]:
+    """The type and typer's description of one row. Values stay text: the table reads them, as in every other place."""
+    dashed = option.name.replace("_", "-")
+    default = _shown(option)
+    text = f"{option.help} [dim]{default}[/dim]" if default else option.help
+    if option.type is bool:
+        names = f"--{dashed}/--no-{dashed}"
+        return bool | None, typer.Option(names, help=text, rich_help_panel=panel, show_default=False)
+    metavar = "|".join(option.choices) or _METAVARS.get(option.type, "TEXT")
+    return str | None, typer.Option(
+        f"--{dashed}", metavar=metavar, help=text, rich_help_panel=panel, show_default=False
+    )
+
+
+def _shown(option: Option) -> str:
+    """A default as people write it."""
+    value = option.default
+    if value in (None, "", "auto", ()) or "Default:" in option.help:
+        return ""
+    if isinstance(value, bool):
+        return "(yes)" if value else ""
+    if option.name == "umask":
+        return f"({value:03o})"
+    if isinstance(value, tuple):
+        return ""
+    if option.type is float and not isinstance(value, bool):
+        return f"({value:g}s)"
+    if isinstance(value, float):
+        return f"({value:.0%})"
+    if isinstance(value, int) and value >= 1 << 20:
+        return f"({value >> 20}M)"
+    return f"({value})"
+
+
+def command() -> Callable[..., int]:
+    """The function that typer makes the command of."""
+
+    def mount(**values: Any) -> int:
+        reserved = {"source", "mountpoint", "foreground", "config", "o"}
+        given = {
+            name: {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+            for name, value in values.items()
+            if name not in reserved and value is not None
+        }
+        settled = prepare(
+            values["source"], values["mountpoint"], given=given, lists=values["o"] or [], file=values["config"]
+        )
+        return run(settled, stay=values["foreground"])
+
+    parameters = list(_parameters())
+    mount.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    mount.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    mount.__doc__ = HELP
+    return mount

@@ -1,0 +1,228 @@
+"""The pyfuse3 adapter: one method per kernel operation, each one line of translation.
+
+Every handler goes through `_guarded`: it has a deadline, its errors become errnos by the table, and an exception that
+nobody expected is logged with an id and becomes EIO; nothing ends the main loop (a bare exception would, and with it
+every program's view of the mount).
+
+What pyfuse3 makes us watch: names are bytes; a name that does not exist is answered with inode 0 and a timeout, because
+a raised ENOENT is not cached; both timeouts are always set (their default is five minutes); `keep_cache` is set on
+every open (its default is on); `security.*` and the like are answered from a constant, and never with ENOSYS, which
+would switch attributes off for the life of the mount.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import logging
+import os
+import secrets
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+import pyfuse3
+import trio
+
+from assetfs.fuse.errno import errno_of
+from assetfs.vfs.attributes import Attributes
+from assetfs.vfs.errors import TimedOut
+from assetfs.vfs.filesystem import FileSystem
+
+log = logging.getLogger("assetfs.fuse")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_TRUNC
+FOREIGN = (b"security.", b"system.", b"trusted.")
+
+
+def _guarded(
+    handler: Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]:
+    """Deadline, errno, log line, counter: the same for every operation."""
+    name = handler.__name__
+
+    @functools.wraps(handler)
+    async def run(self: Operations, *args: P.args, **kwargs: P.kwargs) -> R:
+        self.counts[name] += 1
+        try:
+            with trio.move_on_after(self.deadline):
+                return await handler(self, *args, **kwargs)
+            raise TimedOut(f"{name} took longer than {self.deadline:g} s")
+        except pyfuse3.FUSEError:
+            raise
+        except Exception as error:
+            code = errno_of(error)
+            if code is None:
+                incident = secrets.token_hex(4)
+                log.exception("incident %s in %s", incident, name)
+                self.errors["incident"] += 1
+                code = errno.EIO
+            else:
+                level = logging.WARNING if code in (errno.EIO, errno.ETIMEDOUT, errno.ESTALE) else logging.DEBUG
+                log.log(level, "%s: %s: %s", name, errno.errorcode[code], error)
+                self.errors[errno.errorcode[code]] += 1
+            raise pyfuse3.FUSEError(code) from None
+
+    return cast("Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]", run)
+
+
+class Operations(pyfuse3.Operations):
+    """`deadline` is in seconds, for one operation. `ready` is called when the kernel has said hello."""
+
+    supports_dot_lookup = True
+    enable_writeback_cache = False
+    enable_acl = False
+
+    def __init__(self, fs: FileSystem, *, deadline: float, ready: Callable[[], None]) -> None:
+        super().__init__()
+        self.fs = fs
+        self.deadline = deadline
+        self.counts: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+        self._ready = ready
+
+    def init(self) -> None:
+        self._ready()
+
+    # ---- names ----
+
+    @_guarded
+    async def lookup(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> pyfuse3.EntryAttributes:
+        found = await self.fs.lookup(parent_inode, name)
+        if found is None:
+            missing = pyfuse3.EntryAttributes()
+            missing.st_ino = pyfuse3.InodeT(0)
+            missing.entry_timeout = self.fs.timeouts.negative
+            return missing
+        return self._entry(found)
+
+    async def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
+        for number, lookups in inode_list:
+            self.fs.forget(number, lookups)
+
+    @_guarded
+    async def opendir(self, inode: int, ctx: pyfuse3.RequestContext) -> int:
+        return await self.fs.open_folder(inode)
+
+    @_guarded
+    async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
+        folder = self.fs.handles.folder(fh).inode
+        for name, attributes, cookie, node in self.fs.read_folder(fh, start_id):
+            if not pyfuse3.readdir_reply(token, name, self._entry(attributes), cookie):
+                return
+            if node is not None:
+                self.fs.enter(node, folder)
+
+    @_guarded
+    async def releasedir(self, fh: int) -> None:
+        self.fs.close_folder(fh)
+
+    @_guarded
+    async def readlink(self, inode: int, ctx: pyfuse3.RequestContext) -> bytes:
+        return await self.fs.read_link(inode)
+
+    # ---- attributes ----
+
+    @_guarded
+    async def getattr(self, inode: int, ctx: pyfuse3.RequestContext) -> pyfuse3.EntryAttributes:
+        return self._entry(await self.fs.attributes(inode))
+
+    @_guarded
+    async def statfs(self, ctx: pyfuse3.RequestContext) -> pyfuse3.StatvfsData:
+        usage = await self.fs.usage()
+        answer = pyfuse3.StatvfsData()
+        answer.f_bsize = answer.f_frsize = STATFS_BLOCK
+        total = usage.total if usage.total is not None else STATFS_TOTAL
+        free = usage.free if usage.free is not None else total
+        answer.f_blocks = total // STATFS_BLOCK
+        answer.f_bfree = answer.f_bavail = free // STATFS_BLOCK
+        answer.f_files = usage.files if usage.files is not None else STATFS_FILES
+        answer.f_ffree = answer.f_favail = STATFS_FILES
+        answer.f_namemax = 255
+        return answer
+
+    def _entry(self, found: Attributes) -> pyfuse3.EntryAttributes:
+        entry = pyfuse3.EntryAttributes()
+        entry.st_ino = pyfuse3.InodeT(found.number)
+        entry.st_mode = pyfuse3.ModeT(found.mode)
+        entry.st_nlink = found.links
+        entry.st_uid = found.uid
+        entry.st_gid = found.gid
+        entry.st_size = found.size
+        entry.st_blocks = found.blocks
+        entry.st_blksize = PREFERRED_IO
+        entry.st_atime_ns = entry.st_mtime_ns = found.mtime_ns
+        entry.st_ctime_ns = found.ctime_ns
+        entry.attr_timeout = found.timeout
+        entry.entry_timeout = self.fs.timeouts.entries
+        return entry
+
+    # ---- content ----
+
+    @_guarded
+    async def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
+        opened = await self.fs.open(inode, writing=bool(flags & WRITING))
+        return pyfuse3.FileInfo(
+            fh=pyfuse3.FileHandleT(opened.handle), keep_cache=opened.keep_cache, direct_io=opened.direct_io
+        )
+
+    @_guarded
+    async def read(self, fh: int, off: int, size: int) -> bytes:
+        return await self.fs.read(fh, off, size)  # type: ignore[return-value]
+
+    @_guarded
+    async def flush(self, fh: int) -> None:
+        self.fs.handles.get(fh)
+
+    @_guarded
+    async def fsync(self, fh: int, datasync: bool) -> None:
+        self.fs.handles.get(fh)
+
+    @_guarded
+    async def release(self, fh: int) -> None:
+        self.fs.close(fh)
+
+    # ---- extended attributes ----
+
+    @_guarded
+    async def getxattr(self, inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> bytes:
+        if name.startswith(FOREIGN):
+            raise pyfuse3.FUSEError(errno.EOPNOTSUPP)
+        return await self.fs.get_xattr(inode, name.decode("utf-8", "surrogateescape"))
+
+    @_guarded
+    async def listxattr(self, inode: int, ctx: pyfuse3.RequestContext) -> list[bytes]:
+        return [name.encode("utf-8", "surrogateescape") for name in await self.fs.list_xattrs(inode)]
+
+    def stacktrace(self) -> None:
+        """What every task is doing, for the log."""
+        from assetfs.observe.stacks import log_tasks
+
+        log_tasks()
+
+
+STATFS_BLOCK = 64 << 10
+STATFS_TOTAL = 1 << 50
+STATFS_FILES = 1 << 32
+PREFERRED_IO = 1 << 20
+"""What cp and cat take as their buffer: one FUSE request."""
+
+
+def _refusing(name: str) -> Any:
+    """An operation that would change something, on a mount that takes no changes."""
+
+    async def refuse(self: Operations, *args: object, **kwargs: object) -> None:
+        await self.fs.refuse()
+
+    refuse.__name__ = name
+    return _guarded(refuse)
+
+
+for _name in (
+    "create", "fsyncdir", "link", "mkdir", "mknod", "removexattr", "rename", "rmdir",
+    "setattr", "setxattr", "symlink", "unlink", "write",
+):  # fmt: skip
+    setattr(Operations, _name, _refusing(_name))

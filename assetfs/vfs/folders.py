@@ -1,0 +1,160 @@
+"""Folders: complete listings, kept for a while, fetched once however many ask.
+
+A listing is fetched whole, by a task of its own that no impatient caller can break off: a caller whose deadline passes
+leaves, and the next one finds the listing further on. Because listings are complete, a name that is not in one does
+not exist: a lookup costs no request of its own, found or not.
+
+A listing past its time is fetched again as a whole (one listing, not one request per entry). When the server cannot
+be reached, the old listing goes on serving; an unreachable server never looks like an empty folder.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import trio
+
+from assetfs import names
+from assetfs.content.catalogue import Catalogue, key_of
+from assetfs.names import Names, Sibling
+from assetfs.repository import Kind, Node, NodeId, NotFound, Repository, RepositoryError
+
+log = logging.getLogger("assetfs.vfs")
+
+LARGE = 2_000
+"""Entries from which names are assigned in a thread: 5 µs each, so this is ten milliseconds on the loop."""
+
+KEPT = 1_000_000
+"""Entries in all listings together; above it, listings that were used longest ago are dropped."""
+
+
+class Listing:
+    """One folder at one moment. Immutable: a handle that reads it is not disturbed by a newer one."""
+
+    def __init__(self, folder: Node, assigned: Names[Node], fetched: float) -> None:
+        self.folder = folder
+        self.fetched = fetched
+        self.entries = list(assigned.shown.items())
+        self._names = assigned
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def find(self, name: bytes) -> Node | None:
+        """The node that answers to a name here, shown or decorated."""
+        return self._names.resolve(name)
+
+    def name_of(self, node: NodeId) -> bytes | None:
+        """The name that a node shows here."""
+        return next((name for name, entry in self.entries if entry.id == node), None)
+
+
+class _Loading:
+    def __init__(self) -> None:
+        self.done = trio.Event()
+        self.listing: Listing | None = None
+        self.error: Exception | None = None
+
+
+class Folders:
+    """The listings of one repository. `ttl` is how long one is good, in seconds."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        catalogue: Catalogue,
+        nursery: trio.Nursery,
+        clock: Callable[[], float],
+        *,
+        ttl: float,
+    ) -> None:
+        self._repository = repository
+        self._catalogue = catalogue
+        self._nursery = nursery
+        self._clock = clock
+        self._ttl = ttl
+        self._listings: dict[NodeId, Listing] = {}
+        self._loading: dict[NodeId, _Loading] = {}
+        self._entries = 0
+        self.stale_served = 0
+        self.on_listed: Callable[[Listing], None] = lambda listing: None
+        """Called with every new listing."""
+
+    async def open(self, folder: Node) -> Listing:
+        """A listing that is not past its time."""
+        listing = self.peek(folder.id)
+        if listing is not None:
+            return listing
+        loading = self._loading.get(folder.id)
+        if loading is None:
+            loading = self._loading[folder.id] = _Loading()
+            self._nursery.start_soon(self._load, folder, loading)
+        await loading.done.wait()
+        if loading.listing is not None:
+            return loading.listing
+        assert loading.error is not None
+        raise loading.error
+
+    def peek(self, folder: NodeId) -> Listing | None:
+        """The listing if it is here and not past its time."""
+        listing = self._listings.get(folder)
+        if listing is None or self._clock() - listing.fetched > self._ttl:
+            return None
+        return listing
+
+    def last(self, folder: NodeId) -> Listing | None:
+        """The listing that was fetched last, however old."""
+        return self._listings.get(folder)
+
+    def expire(self, folder: NodeId | None = None) -> None:
+        """What is known of a folder (of all) is not to be believed any more; it is fetched again when asked for."""
+        for id_ in [folder] if folder is not None else list(self._listings):
+            if (listing := self._listings.get(id_)) is not None:
+                listing.fetched = float("-inf")
+
+    async def _load(self, folder: Node, loading: _Loading) -> None:
+        try:
+            loading.listing = await self._fetch(folder)
+        except RepositoryError as error:
+            old = self._listings.get(folder.id)
+            if error.transient and old is not None:
+                log.warning("listing %s again failed (%s): the old one goes on serving", folder.id, error)
+                self.stale_served += 1
+                loading.listing = old
+            else:
+                if isinstance(error, NotFound):
+                    self._forget(folder.id)
+                loading.error = error
+        except Exception as bug:
+            log.exception("listing %s failed", folder.id)
+            loading.error = bug
+        finally:
+            del self._loading[folder.id]
+            loading.done.set()
+
+    async def _fetch(self, folder: Node) -> Listing:
+        begun = self._clock()
+        nodes: dict[tuple[NodeId, Kind], Node] = {}
+        async for page in self._repository.children(folder):
+            for node in page.nodes:
+                nodes[node.id, node.kind] = node
+        await self._catalogue.sizes(key for n in nodes.values() if n.size is None and (key := key_of(n)) is not None)
+        siblings = [Sibling(n.name, n.label, n.kind is Kind.FOLDER, n.always_decorated, n) for n in nodes.values()]
+        if len(siblings) < LARGE:
+            assigned = names.assign(siblings)
+        else:
+            assigned = await trio.to_thread.run_sync(names.assign, siblings)
+        listing = Listing(folder, assigned, begun)
+        self._forget(folder.id)
+        self._listings[folder.id] = listing
+        self._entries += len(listing)
+        while self._entries > KEPT and len(self._listings) > 1:
+            self._forget(next(iter(self._listings)))
+        self.on_listed(listing)
+        return listing
+
+    def _forget(self, folder: NodeId) -> None:
+        old = self._listings.pop(folder, None)
+        if old is not None:
+            self._entries -= len(old)

@@ -1,0 +1,85 @@
+"""Handles: what is open. Numbers are never used twice while the mount lives."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from assetfs.content.reader import Reader
+from assetfs.repository import Node
+from assetfs.vfs.errors import BadHandle
+from assetfs.vfs.inodes import Inode
+
+
+class FolderHandle:
+    """An open folder: a snapshot of its entries, so that a reader is not disturbed by what changes meanwhile."""
+
+    def __init__(self, inode: Inode, entries: list[tuple[bytes, Node]]) -> None:
+        self.inode = inode
+        self.entries = entries
+
+
+class FileHandle:
+    """An open file that reads one version."""
+
+    def __init__(self, inode: Inode, reader: Reader) -> None:
+        self.inode = inode
+        self.reader = reader
+
+
+class BytesHandle:
+    """An open virtual file: its bytes as they were at open."""
+
+    def __init__(self, inode: Inode, content: bytes) -> None:
+        self.inode = inode
+        self.content = content
+
+
+Handle = FolderHandle | FileHandle | BytesHandle
+H = TypeVar("H", FolderHandle, FileHandle, BytesHandle)
+
+
+class Handles:
+    """All open handles by number."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Handle] = {}
+        self._next = 1
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, handle: Handle) -> int:
+        number = self._next
+        self._next += 1
+        self._open[number] = handle
+        handle.inode.handles += 1
+        return number
+
+    def get(self, number: int) -> Handle:
+        try:
+            return self._open[number]
+        except KeyError:
+            raise BadHandle(f"handle {number} is not open") from None
+
+    def folder(self, number: int) -> FolderHandle:
+        handle = self.get(number)
+        if not isinstance(handle, FolderHandle):
+            raise BadHandle(f"handle {number} is no folder")
+        return handle
+
+    def remove(self, number: int) -> Handle | None:
+        handle = self._open.pop(number, None)
+        if handle is not None:
+            handle.inode.handles -= 1
+        return handle
+
+    def file_of(self, inode: Inode) -> FileHandle | None:
+        """An open handle on this inode's file, if there is one."""
+        if inode.handles:
+            for handle in self._open.values():
+                if isinstance(handle, FileHandle) and handle.inode is inode:
+                    return handle
+        return None
+
+    def all(self) -> list[Handle]:
+        return list(self._open.values())

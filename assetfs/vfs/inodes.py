@@ -1,0 +1,102 @@
+"""Inodes: numbers for nodes, derived from id and kind, the same after every remount.
+
+The number is a 63-bit hash of (id, kind): among a hundred million nodes two would meet with a probability of one in
+two thousand, and then the later one takes the next number. The kernel holds references (lookups); what it has
+forgotten and nobody has open is dropped from memory.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from assetfs.repository import Kind, Node, NodeId
+from assetfs.vfs.errors import BadHandle
+
+ROOT = 1
+
+_KINDS = {Kind.FOLDER: b"d", Kind.FILE: b"f", Kind.LINK: b"l"}
+
+
+class Inode:
+    """One node as the kernel knows it."""
+
+    __slots__ = ("handles", "lookups", "node", "number", "pages", "parent", "seen")
+
+    def __init__(self, number: int, node: Node, parent: NodeId | None, seen: float) -> None:
+        self.number = number
+        self.node = node
+        """As it was last described."""
+        self.parent = parent
+        """A folder that it was found in: whose listing tells about it."""
+        self.seen = seen
+        """When the server last confirmed the node; seconds of the mount's clock."""
+        self.lookups = 0
+        self.handles = 0
+        self.pages: str | None = None
+        """The version of which the kernel may hold pages."""
+
+
+class Inodes:
+    """All inodes that the kernel or a handle refers to."""
+
+    def __init__(self, root: Node) -> None:
+        self._by_number: dict[int, Inode] = {}
+        self._numbers: dict[tuple[NodeId, Kind], int] = {}
+        self.root = Inode(ROOT, root, None, 0.0)
+        self.root.lookups = 1
+        self._by_number[ROOT] = self.root
+        self._numbers[root.id, root.kind] = ROOT
+
+    def __len__(self) -> int:
+        return len(self._by_number)
+
+    def get(self, number: int) -> Inode:
+        """The inode of a number that the kernel was told."""
+        try:
+            return self._by_number[number]
+        except KeyError:
+            raise BadHandle(f"inode {number} is not known") from None
+
+    def number(self, node: Node) -> int:
+        """The number that a node has or would have. Does not remember anything."""
+        known = self._numbers.get((node.id, node.kind))
+        if known is not None:
+            return known
+        raw = blake2b(node.id.encode("utf-8", "surrogatepass"), digest_size=8, person=_KINDS[node.kind]).digest()
+        number = int.from_bytes(raw, "big") >> 1
+        while number <= ROOT or number in self._by_number:
+            number += 1
+        return number
+
+    def remember(self, node: Node, parent: NodeId | None, seen: float) -> Inode:
+        """The inode of a node, brought up to date. The caller counts the lookup."""
+        number = self.number(node)
+        inode = self._by_number.get(number)
+        if inode is None:
+            inode = Inode(number, node, parent, seen)
+            self._by_number[number] = inode
+            self._numbers[node.id, node.kind] = number
+        elif seen >= inode.seen:
+            inode.node = node
+            inode.seen = seen
+            if parent is not None:
+                inode.parent = parent
+        return inode
+
+    def known(self, node: NodeId, kind: Kind) -> Inode | None:
+        """The inode of a node, if the kernel knows it."""
+        number = self._numbers.get((node, kind))
+        return None if number is None else self._by_number[number]
+
+    def forget(self, number: int, lookups: int) -> None:
+        """The kernel has dropped some references."""
+        inode = self._by_number.get(number)
+        if inode is not None:
+            inode.lookups = max(0, inode.lookups - lookups)
+            self.release(inode)
+
+    def release(self, inode: Inode) -> None:
+        """Drop an inode that nothing refers to any more."""
+        if inode.lookups <= 0 and inode.handles <= 0 and inode is not self.root:
+            self._by_number.pop(inode.number, None)
+            self._numbers.pop((inode.node.id, inode.node.kind), None)

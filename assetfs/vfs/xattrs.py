@@ -1,0 +1,157 @@
+"""Extended attributes: what the server knows of a node, under the names that people and desktops use.
+
+    user.<backend>.…                     from the backend, in the server's own terms
+    user.xdg.tags, user.dublincore.…     aliases: the same value under the name that file managers know
+    user.assetfs.…                       what assetfs knows: id, digest, version, state, cached, url
+
+A name that cannot exist costs no request. The second node of a folder whose attributes are asked for says that
+somebody is walking through it (`getfattr -R`, `rsync -X`): those that follow it in the listing are fetched with it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+import trio
+from cachetools import LRUCache
+
+from assetfs.repository import Alias, Attribute, Kind, Metadata, Node, NodeId, Repository
+from assetfs.vfs.errors import NoAttribute, NotSupported, TooBig
+from assetfs.vfs.folders import Folders
+from assetfs.vfs.inodes import Inode
+
+log = logging.getLogger("assetfs.vfs")
+
+AHEAD = 100
+"""Nodes whose attributes are fetched together when somebody walks through a folder: one batch of the Jama protocol."""
+
+KEPT = 20_000
+"""Nodes whose attributes are remembered; some 20 MB for assets with twenty attributes each."""
+
+VALUE_LIMIT = 64 << 10
+"""Bytes in a value: XATTR_SIZE_MAX of Linux."""
+
+LIST_LIMIT = 64 << 10
+"""Bytes in a list of names: XATTR_LIST_MAX of Linux."""
+
+OWN = "user.assetfs."
+
+
+class Xattrs:
+    """Reads attributes. `facts(inode)` tells the values of `user.assetfs.…`; `clock` and `ttl` are the mount's."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        folders: Folders,
+        clock: Callable[[], float],
+        facts: Callable[[Inode], Mapping[str, bytes]],
+        *,
+        ttl: float,
+    ) -> None:
+        self._repository = repository
+        self._folders = folders
+        self._clock = clock
+        self._facts = facts
+        self._ttl = ttl
+        self._known: LRUCache[NodeId, tuple[float, Metadata]] = LRUCache(KEPT)
+        self._loading: dict[NodeId, trio.Event] = {}
+        self._walker: tuple[NodeId, int] | None = None
+
+    async def get(self, inode: Inode, name: str) -> bytes:
+        """The value. Raises NoAttribute, NotSupported (another namespace), TooBig."""
+        if not name.startswith("user."):
+            raise NotSupported(name)
+        capabilities = self._repository.capabilities
+        if name.startswith(OWN):
+            value = self._facts(inode).get(name)
+        elif (alias := capabilities.aliases.get(name)) is not None:
+            value = present(alias, (await self.metadata(inode)).get(alias.attribute))
+        elif name in capabilities.lazy_attributes:
+            value = await self._repository.attribute(inode.node, name)
+        elif name.startswith(f"user.{self._repository.name}.") and name not in capabilities.verbs:
+            attribute = (await self.metadata(inode)).get(name)
+            value = attribute.value if attribute is not None else None
+        else:
+            value = None
+        if value is None:
+            raise NoAttribute(name)
+        if len(value) > VALUE_LIMIT:
+            raise TooBig(f"{name} has {len(value)} bytes")
+        return value
+
+    async def names(self, inode: Inode) -> list[str]:
+        """All names, those that a full list has no room for left out: the longest group goes first."""
+        metadata = await self.metadata(inode)
+        aliases = [n for n, a in self._repository.capabilities.aliases.items() if a.attribute in metadata]
+        names = [*sorted(self._facts(inode)), *sorted(aliases), *sorted(metadata)]
+        while sum(len(name.encode()) + 1 for name in names) > LIST_LIMIT:
+            names.pop()
+        return names
+
+    async def metadata(self, inode: Inode) -> Metadata:
+        """What the backend knows of a node; one request for many neighbours when somebody walks."""
+        node = inode.node
+        while (found := self._fresh(node.id)) is None:
+            if (event := self._loading.get(node.id)) is not None:
+                await event.wait()
+                continue
+            await self._load(self._with_neighbours(node, inode.parent))
+            if self._fresh(node.id) is None:
+                raise NoAttribute(f"{node.id} is gone")
+        return found
+
+    def expire(self, node: NodeId) -> None:
+        """Somebody changed the node: ask again."""
+        self._known.pop(node, None)
+
+    def _fresh(self, node: NodeId) -> Metadata | None:
+        entry = self._known.get(node)
+        return entry[1] if entry is not None and self._clock() - entry[0] <= self._ttl else None
+
+    def _with_neighbours(self, node: Node, folder: NodeId | None) -> list[Node]:
+        """The node, and those behind it if this is the second one of its folder."""
+        walking = folder is not None and self._walker is not None and self._walker[0] == folder
+        if folder is not None:
+            self._walker = (folder, 1)
+        listing = self._folders.last(folder) if walking and folder is not None else None
+        if listing is None:
+            return [node]
+        order = [entry for _, entry in listing.entries]
+        at = next((i for i, entry in enumerate(order) if entry.id == node.id), len(order))
+        rest = (n for n in order[at + 1 :] + order[:at] if self._fresh(n.id) is None and n.id not in self._loading)
+        return [node, *(n for n, _ in zip(rest, range(AHEAD - 1), strict=False))]
+
+    async def _load(self, nodes: list[Node]) -> None:
+        event = trio.Event()
+        self._loading.update(dict.fromkeys((n.id for n in nodes), event))
+        try:
+            begun = self._clock()
+            for id_, metadata in (await self._repository.metadata(nodes)).items():
+                self._known[id_] = (begun, metadata)
+        finally:
+            for node in nodes:
+                self._loading.pop(node.id, None)
+            event.set()
+
+
+def present(alias: Alias, attribute: Attribute | None) -> bytes | None:
+    """An attribute's value as its alias shows it."""
+    if attribute is None or alias.separator is None or alias.stored is None:
+        return attribute.value if attribute is not None else None
+    return alias.separator.encode().join(attribute.value.split(alias.stored.encode()))
+
+
+def facts_of(node: Node, *, cached: int, state: str, error: str | None = None) -> dict[str, bytes]:
+    """The values of `user.assetfs.…`."""
+    values = {
+        "id": node.id,
+        "state": state,
+        "error": error,
+        "digest": node.digest,
+        "version": node.version,
+        "cached": str(cached) if node.kind is Kind.FILE else None,
+        "url": node.url,
+    }
+    return {f"{OWN}{name}": value.encode() for name, value in values.items() if value is not None}
