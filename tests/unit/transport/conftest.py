@@ -1,16 +1,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
-import trio.testing
-from misbehaving import Script, Server
+import trio
+from misbehaving import Clock, Open, Script, Server, Start
 
 from assetfs.transport import Transport, TransportOptions
-
-Clock = trio.testing.MockClock
 
 
 @pytest.fixture
@@ -25,9 +23,6 @@ def content() -> bytes:
     return random.Random(1).randbytes(300_000)
 
 
-Start = Callable[..., Awaitable[Server]]
-
-
 @pytest.fixture
 async def serve(nursery: trio.Nursery) -> Start:
     async def start(script: Script, **kwargs: Any) -> Server:
@@ -35,9 +30,6 @@ async def serve(nursery: trio.Nursery) -> Start:
         return server
 
     return start
-
-
-Open = Callable[..., Transport]
 
 
 @pytest.fixture

@@ -9,6 +9,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import trio
+import trio.testing
+import trustme
+
+from assetfs.transport import Transport
+
+Clock = trio.testing.MockClock
+Start = Callable[..., Awaitable["Server"]]
+Open = Callable[..., Transport]
 
 
 @dataclass
@@ -184,3 +192,9 @@ class Landed:
 
     def total(self, size: int) -> None:
         self.totals.append(size)
+
+
+def context(authority: trustme.CA, *names: str) -> ssl.SSLContext:
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names).configure_cert(made)
+    return made

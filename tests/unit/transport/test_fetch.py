@@ -6,8 +6,7 @@ import socket
 
 import pytest
 import trio
-from conftest import Clock, Open, Start
-from misbehaving import Asked, Landed, Peer, Server, always, every
+from misbehaving import Asked, Clock, Landed, Open, Peer, Server, Start, always, every
 
 from assetfs.repository import (
     Forbidden,

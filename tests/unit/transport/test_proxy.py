@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 import trustme
-from conftest import Clock, Open, Start
-from misbehaving import Landed, Peer, Server, every
-from test_tls import context
+from misbehaving import Clock, Landed, Open, Peer, Server, Start, context, every
 
 from assetfs.repository import Offline
 from assetfs.transport import closed_range

@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
-from conftest import Clock, Open, Start
-from misbehaving import Peer, always
+from misbehaving import Clock, Open, Peer, Start, always
 
 from assetfs.repository import Forbidden, NotAuthenticated, Offline, ProtocolViolation, Unavailable
 from assetfs.transport import Pool, Transport, TransportOptions

@@ -7,8 +7,7 @@ import socket
 import traceback
 
 import pytest
-from conftest import Clock, Open, Start
-from misbehaving import Landed, Peer, always, every
+from misbehaving import Clock, Landed, Open, Peer, Start, always, every
 
 from assetfs.repository import RepositoryError
 from assetfs.transport import Pool, Transport, closed_range

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 
 import pytest
 import trio
 import trustme
-from conftest import Clock, Open, Start
-from misbehaving import Landed, Peer, always, every
+from misbehaving import Clock, Landed, Open, Peer, Start, always, context, every
 
 from assetfs.repository import Offline, Unavailable
 from assetfs.transport import Transport, TransportOptions, closed_range
@@ -25,12 +23,6 @@ def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
     path = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(path)
     return path
-
-
-def context(authority: trustme.CA, *names: str) -> ssl.SSLContext:
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*names).configure_cert(made)
-    return made
 
 
 async def fetch(transport: Transport, start: int, stop: int) -> bytes:
