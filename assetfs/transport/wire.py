@@ -25,15 +25,16 @@ Wait = Callable[[socket.socket], Awaitable[None]]
 
 RECEIVE_BUFFER = 4 << 20
 """SO_RCVBUF: what may lie ready when we come to read. 1 GiB from nginx on loopback, ranges of 8 MiB, four in flight,
-two busy cores (medians): 4 MiB 2.3 GB/s for 0.36 s of CPU, the kernel's own tuning 2.3 GB/s for 0.40 s, 208 KiB
-1.7 GB/s for 0.56 s. `tests/benchmarks/transport_fetch.py` measures it; on quiet cores it reads 3.3 GB/s."""
+two cores shared with other work, medians of five in two series: 4 MiB 1.6 and 2.3 GB/s for 0.32 and 0.36 s of CPU; the
+kernel's own tuning 1.4 and 2.3 GB/s for 0.34 and 0.40 s, which is hardly another figure; 208 KiB 1.3 and 1.7 GB/s for
+0.62 and 0.56 s, which is."""
 
 SCRATCH = 256 << 10
 
 GATHER = 256 << 10
-"""TLS hands out records of 16 KiB: as many as are there are taken together, up to this: 50 to 200 KiB per
-landing instead of 15 (nginx on loopback, 0.9 GB/s, 1.2 s of CPU per GiB, curl 1.1 GB/s). Bounded for the sake of other
-tasks: 0.2 ms of decryption."""
+"""TLS hands out records of 16 KiB. As many as are there are taken together, up to this, so that readers are woken less
+often: 50 to 240 KiB per landing instead of 15 (nginx on loopback). Rate and CPU of the fetch itself did not change
+(0.5 to 0.9 GB/s, 1.2 s of CPU per GiB). Bounded for the sake of other tasks: some 0.3 ms of decryption."""
 
 CHECKPOINT_EVERY = 1 << 20
 """Bytes that may be received without waiting before other tasks get their turn (0.3 ms at 3 GB/s)."""
