@@ -10,11 +10,13 @@ import base64
 import hashlib
 import sqlite3
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import trio
 from starlette.routing import Match, Route
 
+from assetfs.sandbox.faults import HELD
 from assetfs.sandbox.http import JSON, Receive, Scope, Send, answer, content_length, header, read_body, save_body
 from assetfs.sandbox.http import send_file as send_bytes
 from assetfs.sandbox.http import start as start_answer
@@ -61,6 +63,11 @@ class Jama:
         }
         self._routes = [(Route(path, _unused), kind, serve) for path, (kind, serve) in handlers.items()]
 
+    @property
+    def serialised(self) -> bool:
+        """Whether calls wait for each other, delays included."""
+        return self.switches.serialised
+
     def kind(self, method: str, path: str) -> str:
         """rpc, upload, download, public, status or other."""
         return self._route(path)[0]
@@ -106,9 +113,7 @@ class Jama:
             return None
         if row is None or not row["is_active"]:
             return None
-        flags = {name: bool(row[name]) for name in ("is_staff", "is_superuser", "is_active")}
-        texts = {name: row[name] for name in ("id", "username", "first_name", "last_name", "email")}
-        return User(**texts, **flags)
+        return User(**{item.name: row[item.name] for item in fields(User)})
 
     def _call(self, user: User, db: sqlite3.Connection) -> Call:
         return Call(db, user, self.profile, self.switches, self.parts)
@@ -128,7 +133,8 @@ class Jama:
             await answer(send, 403, b"Forbidden")
             return
         status, content = await self._in_turn(
-            lambda: rpc.handle(lambda: self._call(user, self.db), self.methods, self.profile, body)
+            lambda: rpc.handle(lambda: self._call(user, self.db), self.methods, self.profile, body),
+            scope.get(HELD, 0),
         )
         if status != 200:
             closing = [("connection", "close")] if status == 413 else []
@@ -144,15 +150,17 @@ class Jama:
                     headers.append(("content-encoding", "gzip"))
         await answer(send, 200, content, JSON, headers)
 
-    async def _in_turn(self, work: Callable[[], rpc.Reply]) -> rpc.Reply:
-        """Run database work in a thread, one at a time."""
-        with trio.move_on_after(LOCK_WAIT if self.switches.serialised else float("inf")):
+    async def _in_turn(self, work: Callable[[], rpc.Reply], held: float) -> rpc.Reply:
+        """Run database work in a thread, one at a time, after `held` seconds for which the turn is kept."""
+        with trio.move_on_after(LOCK_WAIT if self.serialised else float("inf")) as waiting:
             await self._lock.acquire()
-            try:
-                return await trio.to_thread.run_sync(work)
-            finally:
-                self._lock.release()
-        return rpc.SERVER_ERROR
+        if waiting.cancelled_caught:
+            return rpc.SERVER_ERROR
+        try:
+            await trio.sleep(held)
+            return await trio.to_thread.run_sync(work)
+        finally:
+            self._lock.release()
 
     # Uploads
 
@@ -240,7 +248,7 @@ class Jama:
             joined.unlink()
             return 400, str(error)
         finally:
-            parts.discard()
+            await trio.to_thread.run_sync(parts.discard)
         if isinstance(result, tuple):
             return result
         return (200 if digest == chunk.digest else 210), str(result)

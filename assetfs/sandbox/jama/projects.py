@@ -237,6 +237,29 @@ def delete_project_property(call: Call, project_id: object, property_key: object
 
 
 @superuser
+def activate_rpc_access(call: Call, user_name: object, api_key: object) -> bool:
+    """Give a user a key, or bring a deactivated one back."""
+    user_id = call.scalar("SELECT id FROM user WHERE username = ?", user_name)
+    if user_id is None:
+        raise Refused("no such user")
+    call.db.execute(
+        "INSERT INTO api_key (key, user_id) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET active = 1",
+        (api_key, user_id),
+    )
+    return True
+
+
+@superuser
+def deactivate_rpc_access(call: Call, user_name: object, api_key: object) -> bool:
+    """Take a user's key out of use; requests with it are 403 from then on."""
+    call.db.execute(
+        "UPDATE api_key SET active = 0 WHERE key = ? AND user_id = (SELECT id FROM user WHERE username = ?)",
+        (api_key, user_name),
+    )
+    return True
+
+
+@superuser
 def list_projects(call: Call) -> list[Json]:
     """All projects."""
     return [_project(call, row["id"]) for row in call.rows("SELECT id FROM project ORDER BY id")]
