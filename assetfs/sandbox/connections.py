@@ -19,7 +19,12 @@ def break_off(client: tuple[str, int], *, reset: bool = False) -> bool:
     """Close the connection from `client` in both directions. False when there is none."""
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError, ValueError):
-            duplicate = socket.socket(fileno=os.dup(int(name)))
+            descriptor = os.dup(int(name))
+            try:
+                duplicate = socket.socket(fileno=descriptor)
+            except OSError:
+                os.close(descriptor)  # not a socket
+                raise
             with duplicate:
                 if duplicate.type != socket.SOCK_STREAM or duplicate.getpeername()[:2] != tuple(client):
                     continue

@@ -223,7 +223,7 @@ class _Sending:
         queue = iter(missing[:-1])
         async with trio.open_nursery() as nursery:
             for _ in range(min(CHUNKS_IN_FLIGHT, len(missing) - 1)):
-                nursery.start_soon(self._work, queue, nursery.cancel_scope)
+                nursery.start_soon(self._work, queue)
         if self._failure is not None:
             raise self._failure
         if self._id is None:
@@ -232,14 +232,16 @@ class _Sending:
                 await self._one(missing[-1], last=True)
         return self._id
 
-    async def _work(self, queue: Iterator[int], scope: trio.CancelScope) -> None:
-        try:
-            for number in queue:
+    async def _work(self, queue: Iterator[int]) -> None:
+        """Chunks until there are none, or one fails; those on their way then arrive, and need not be sent again."""
+        for number in queue:
+            if self._failure is not None:
+                return
+            try:
                 async with self._uploads.in_flight:
                     await self._one(number, last=False)
-        except RepositoryError as error:
-            self._failure = error
-            scope.cancel()
+            except RepositoryError as error:
+                self._failure = error
 
     async def _one(self, number: int, *, last: bool) -> None:
         body = await self._source.read(number * self._chunk, self.length(number))
