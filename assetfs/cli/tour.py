@@ -165,10 +165,8 @@ def _variables(place: Path, announced: Mapping[str, Any], scratch: Path) -> dict
     found["first"] = next((name for name, status in files if status.st_size), files[0][0])
     found["large"] = max(files, key=lambda pair: pair[1].st_size)[0]
     found["bytes"] = str(sum(status.st_size for _, status in files))
-    texts = [
-        name for name, status in files if name.lower().endswith((".txt", ".md", ".csv")) and status.st_size < 65536
-    ]
-    if texts:
+    small = [name for name, status in files if 0 < status.st_size < 65536]
+    if texts := [name for name in small if name.lower().endswith((".txt", ".md", ".csv"))]:
         found["text"] = texts[0]
     if header := _HEADERS.get(found["protocol"]):
         curlrc = scratch / "curlrc"
