@@ -1,11 +1,61 @@
-"""The composition root: builds one mount from a `MountConfig` and serves it. (Interface; the rest follows.)"""
+"""The composition root: builds one mount from a `MountConfig`, owns its tasks, and takes it down again.
+
+    connect -> lock -> open cache and catalogue -> mount -> serve ... -> stop serving -> close everything
+
+Whatever can fail does so before the mount exists, as one `MountFailed` line with an exit status. From then on the
+mount lives until somebody unmounts it or the process is told to end. One nursery owns every task; one that dies takes
+the mount down loudly.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import fcntl
+import hashlib
+import logging
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
+import trio
+
+from assetfs import __version__, names
+from assetfs.backends import available
 from assetfs.config import MountConfig
-from assetfs.failure import Failure
+from assetfs.content.catalogue import Catalogue
+from assetfs.content.disk import DiskCache
+from assetfs.content.store import ContentStore
+from assetfs.failure import Failure, Status
+from assetfs.fuse.operations import Operations
+from assetfs.fuse.session import Session, Tuning
+from assetfs.observe.stacks import log_tasks
+from assetfs.repository import (
+    Forbidden,
+    Identity,
+    Kind,
+    Node,
+    NotAuthenticated,
+    Offline,
+    Repository,
+    RepositoryError,
+    Unavailable,
+)
+from assetfs.vfs.attributes import Ownership
+from assetfs.vfs.filesystem import FileSystem, Timeouts
+
+log = logging.getLogger("assetfs")
+
+SAVE_EVERY = 5.0
+"""Seconds between two saves of the catalogue; what is lost at a crash is learned again."""
+
+_STATUS: dict[type[RepositoryError], int] = {
+    Offline: Status.UNREACHABLE,
+    Unavailable: Status.UNREACHABLE,
+    NotAuthenticated: Status.REFUSED,
+    Forbidden: Status.REFUSED,
+}
 
 
 class MountFailed(Failure):
@@ -17,4 +67,213 @@ def serve(config: MountConfig, *, ready: Callable[[], None]) -> int:
 
     Blocks. Raises MountFailed for anything that prevents the mount.
     """
-    raise MountFailed("mounting is not built yet", 1)
+    try:
+        return trio.run(_serve, config, ready)
+    except BaseException as raised:
+        error = _single(raised)
+        if isinstance(error, RepositoryError):
+            raise MountFailed(str(error), _STATUS.get(type(error), Status.FAILED)) from None
+        raise error from None
+
+
+def _single(error: BaseException) -> BaseException:
+    """The one error in the groups that nurseries make."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+async def _serve(config: MountConfig, ready: Callable[[], None]) -> int:
+    with _locked(config):
+        repository = available()[config.address.backend].open(config.address, config.transport)
+        try:
+            identity = await repository.connect()
+            root = await _root(repository, config.root)
+            async with _mounted(config, repository, identity, root, ready) as session:
+                await session.serve()
+        finally:
+            with trio.CancelScope(shield=True), trio.move_on_after(5):
+                await repository.close()
+    return Status.DONE
+
+
+def repository_key(config: MountConfig) -> str:
+    """One repository: a server seen by one user. The same after every remount."""
+    address = config.address
+    return f"{address.backend}+{address.url.geturl()} {address.user or ''}"
+
+
+class _locked:  # noqa: N801 - used as a statement
+    """One daemon per repository and state folder: the lock file names the process that holds it."""
+
+    def __init__(self, config: MountConfig) -> None:
+        key = hashlib.blake2b(repository_key(config).encode(), digest_size=8).hexdigest()
+        self._path = config.state_dir / key / "lock"
+        self._source = config.source
+        self._file = -1
+
+    def __enter__(self) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._file, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._file)
+            raise MountFailed(
+                f"{self._source} is mounted already by process {holder}: unmount it first, or use another --state-dir"
+            ) from None
+        os.ftruncate(self._file, 0)
+        os.write(self._file, f"{os.getpid()}\n".encode())
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
+
+
+async def _root(repository: Repository, path: str) -> Node:
+    """The folder to mount: `path` from the repository's root, in names as a mount shows them."""
+    node = await repository.root()
+    for part in filter(None, path.split("/")):
+        siblings: list[names.Sibling[Node]] = []
+        async for page in repository.children(node):
+            siblings += [
+                names.Sibling(n.name, n.label, n.kind is Kind.FOLDER, n.always_decorated, n) for n in page.nodes
+            ]
+        found = names.assign(siblings).resolve(part.encode())
+        if found is None or found.kind is not Kind.FOLDER:
+            raise MountFailed(f"there is no folder {part!r} for root = {path}: mount without root to see", Status.USAGE)
+        node = found
+    return node
+
+
+@asynccontextmanager
+async def _mounted(
+    config: MountConfig, repository: Repository, identity: Identity, root: Node, ready: Callable[[], None]
+) -> AsyncIterator[Session]:
+    """Everything that lives as long as the mount."""
+    catalogue = await trio.to_thread.run_sync(Catalogue, config.cache_dir / "catalogue.sqlite")
+    disk = None
+    if config.cache:
+        disk = await trio.to_thread.run_sync(
+            lambda: DiskCache(
+                config.cache_dir / "content", repository_key(config), limit=config.cache_size, free=config.cache_free
+            )
+        )
+    try:
+        async with trio.open_nursery() as nursery:
+            store = ContentStore(
+                repository,
+                catalogue,
+                disk,
+                nursery,
+                memory=config.memory,
+                downloads=config.downloads,
+                window=config.prefetch,
+                verify=config.verify,
+            )
+            status = StatusDocument(config, identity, repository, store)
+            fs = FileSystem(
+                repository,
+                root,
+                store,
+                nursery,
+                owner=Ownership(config.uid, config.gid, config.umask, read_only=True),
+                timeouts=Timeouts(
+                    config.attr_timeout, config.entry_timeout, config.negative_timeout, config.list_timeout
+                ),
+                status=status.document,
+            )
+            hello = trio.Event()
+            operations = Operations(fs, deadline=config.timeout, ready=hello.set)
+            status.fs, status.operations = fs, operations
+            try:
+                session = Session.open(
+                    operations,
+                    config.mountpoint,
+                    name=config.source,
+                    allow_other=config.allow_other,
+                    read_only=True,
+                    more=config.kernel_options,
+                )
+            except RuntimeError as error:
+                raise MountFailed(f"{config.mountpoint} cannot be mounted: {error}") from None
+            try:
+                nursery.start_soon(_announce, hello, session, config, status, ready)
+                nursery.start_soon(_signals, session)
+                nursery.start_soon(_save, catalogue)
+                yield session
+            finally:
+                with trio.CancelScope(shield=True):
+                    await trio.to_thread.run_sync(session.close)
+            nursery.cancel_scope.cancel()
+    finally:
+        catalogue.close()
+
+
+async def _announce(
+    hello: trio.Event, session: Session, config: MountConfig, status: StatusDocument, ready: Callable[[], None]
+) -> None:
+    """Once the kernel has said hello: tune, then tell. In threads, because both may look at the mount itself."""
+    await hello.wait()
+    tuning = Tuning(read_ahead_kb=config.read_ahead >> 10, max_background=config.max_background)
+    status.untuned = await trio.to_thread.run_sync(session.tune, tuning)
+    await trio.to_thread.run_sync(ready)
+
+
+async def _signals(session: Session) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1) as signals:
+        async for number in signals:
+            if number == signal.SIGUSR1:
+                log_tasks()
+                continue
+            log.info("%s: unmounting", signal.Signals(number).name)
+            session.stop()
+
+
+async def _save(catalogue: Catalogue) -> None:
+    while True:
+        await trio.sleep(SAVE_EVERY)
+        await catalogue.save()
+
+
+class StatusDocument:
+    """What `.assetfs/status.json` and `assetfs status` show. Holds no secret."""
+
+    def __init__(self, config: MountConfig, identity: Identity, repository: Repository, store: ContentStore) -> None:
+        self._config = config
+        self._identity = identity
+        self._repository = repository
+        self._store = store
+        self._started = datetime.now(UTC)
+        self._since = time.monotonic()
+        self.fs: FileSystem | None = None
+        self.operations: Operations | None = None
+        self.untuned: dict[str, str] = {}
+
+    def document(self) -> dict[str, object]:
+        assert self.fs is not None
+        assert self.operations is not None
+        requests = self._repository.requests
+        return {
+            "state": "ok",
+            "version": __version__,
+            "source": self._config.source,
+            "mountpoint": str(self._config.mountpoint),
+            "pid": os.getpid(),
+            "started": self._started.isoformat(timespec="seconds"),
+            "uptime_seconds": round(time.monotonic() - self._since, 1),
+            "backend": self._repository.name,
+            "server": self._identity.server,
+            "user": self._identity.user,
+            "url": self._identity.url,
+            "read_only": True,
+            "requests": {"total": sum(requests.values()), "by_label": dict(requests)},
+            "content": self._store.status(),
+            "inodes": len(self.fs.inodes),
+            "handles": len(self.fs.handles),
+            "stale_listings_served": self.fs.folders.stale_served,
+            "operations": dict(self.operations.counts),
+            "errors": dict(self.operations.errors),
+            "not_tuned": self.untuned,
+            "uploads": {"pending": 0, "failed": 0},
+        }

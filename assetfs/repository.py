@@ -262,6 +262,11 @@ class Repository(ABC):
     capabilities: Capabilities
     """Final once `connect` has returned."""
 
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """How many requests were sent to the server, by kind: for the status document, and for tests that count."""
+        return {}
+
     # ---- required -------------------------------------------------------------------------------------------------
 
     @abstractmethod

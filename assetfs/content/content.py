@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import bisect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import trio
 
 from assetfs.content import blocks
-from assetfs.content.disk import CacheFile
+from assetfs.content.keeping import Keeper
 from assetfs.content.segment import Segment, State
-from assetfs.content.verify import Verdict, Verifier
+from assetfs.content.verify import Verdict
 from assetfs.content.window import INITIAL, REQUEST
 from assetfs.repository import Node, ProtocolViolation, RepositoryError, VersionChanged
 
@@ -29,45 +30,32 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("assetfs.content")
 
-HELD = 256 << 20
-"""The end of a file is held back for its digest when no more than this is left to hash: 0.16 s. A file that was
-gathered over days by random reads is verified in the background."""
-
-INLINE = 256 << 10
-"""Bytes that are hashed or read on the loop itself: 0.15 ms, less than a trip through a worker thread and back."""
-
 
 class Content:
     """One node's bytes in one version. Made by `ContentStore.open`; lives while it has readers."""
 
-    def __init__(self, store: ContentStore, node: Node, size: int | None) -> None:
+    def __init__(self, store: ContentStore, node: Node) -> None:
         self.store = store
         self.node = node
-        self.size = size
+        self.size: int | None = None
+        self.prepared = trio.Event()
         self.readers = 0
-        self.cached: CacheFile | None = None
         self.stale = False
         """The server has another version now; what is here goes on serving, the rest is gone."""
-        self._segments: list[Segment] = []
+        self.segments: list[Segment] = []
         self._starts: list[int] = []
-        self._verifier = Verifier(node.digest)
-        self._settled = trio.Event()
+        self.keeper = Keeper(self)
         self._size_known = trio.Event()
-        self._hashing = False
-        self._writing = False
-        self._cacheable = store.disk is not None and node.version is not None
-        if size is not None:
-            self._size_known.set()
 
     # ---- size ---------------------------------------------------------------------------------------------------
 
     async def learn_size(self) -> int:
         """The size, from the first fetch's answer if nothing else has told it."""
         while self.size is None:
-            segment = self._covering(0)
+            segment = self.covering(0)
             if segment is None or segment.state is State.BROKEN:
                 buffer = await self.store.pool.take(INITIAL)
-                if self.size is not None or self._covering(0) not in (None, segment):
+                if self.size is not None or self.covering(0) not in (None, segment):
                     self.store.pool.give(buffer)
                     continue
                 if segment is not None:
@@ -96,7 +84,7 @@ class Content:
     def _total(self, size: int) -> None:
         if self.size is None:
             self.size = size
-            for segment in self._segments:
+            for segment in self.segments:
                 segment.shorten(size)
             self._size_known.set()
             self.store.measured(self.node, size)
@@ -116,18 +104,19 @@ class Content:
         if start >= stop:
             return b""
         while True:
-            if self._verifier.verdict is Verdict.BAD:
+            if self.keeper.verdict is Verdict.BAD:
                 raise ProtocolViolation(f"the bytes of {self.node.id} do not fit the digest that the server gives")
             missing = self._first_missing(start, stop)
             if missing is None:
-                self._fetch_ahead(stop, ahead)
-                if stop < size or not self._verdict_is_near():
+                with self._pinned(start, stop):
+                    self._fetch_ahead(stop, ahead)
+                if stop < size or not self.keeper.verdict_is_near():
                     return self._collect(start, stop)
-                await self._settled.wait()
+                await self.keeper.settled.wait()
                 continue
-            segment = self._covering(missing)
+            segment = self.covering(missing)
             if segment is None:
-                if self.stale and not self._on_disk(missing):
+                if self.stale and not self.keeper.has(missing):
                     raise VersionChanged(f"{self.node.id} was replaced on the server while it was open")
                 await self._demand(missing, stop, ahead)
                 continue
@@ -139,10 +128,24 @@ class Content:
                 if error is not None:
                     raise error
 
+    @contextmanager
+    def _pinned(self, start: int, stop: int) -> Iterator[None]:
+        """What a reader is about to get must not make room for what comes after it."""
+        held = self.segments[
+            max(bisect.bisect_right(self._starts, start) - 1, 0) : bisect.bisect_left(self._starts, stop)
+        ]
+        for segment in held:
+            segment.pins += 1
+        try:
+            yield
+        finally:
+            for segment in held:
+                segment.pins -= 1
+
     def _first_missing(self, start: int, stop: int) -> int | None:
         position = start
         while position < stop:
-            segment = self._covering(position)
+            segment = self.covering(position)
             if segment is None or segment.arrived <= position:
                 return position
             self.store.touch(segment)
@@ -150,14 +153,14 @@ class Content:
         return None
 
     def _collect(self, start: int, stop: int) -> bytes | memoryview:
-        first = self._covering(start)
+        first = self.covering(start)
         assert first is not None
         if first.arrived >= stop:
             return first.view(start, stop)
         joined = bytearray(stop - start)
         position = start
         while position < stop:
-            segment = self._covering(position)
+            segment = self.covering(position)
             assert segment is not None
             end = min(segment.arrived, stop)
             joined[position - start : end - start] = segment.view(position, end)
@@ -169,9 +172,9 @@ class Content:
         assert self.size is not None
         start = blocks.floor(position)
         limit = self._free_until(start, blocks.ceil(max(stop, ahead), self.size))
-        start, stop, present = next(blocks.runs(start, limit, REQUEST, self._on_disk_block))
+        start, stop, present = next(blocks.runs(start, limit, REQUEST, self.keeper.has_block))
         buffer = await self.store.pool.take(stop - start)
-        if self._free_until(start, stop) < stop or self._covering(start) is not None:
+        if self._free_until(start, stop) < stop or self.covering(start) is not None:
             self.store.pool.give(buffer)
             return
         segment = Segment(start, stop, buffer, self._total)
@@ -188,22 +191,23 @@ class Content:
         position = blocks.floor(start)
         stop = blocks.ceil(stop, self.size)
         while position < stop:
-            segment = self._covering(position)
+            segment = self.covering(position)
             if segment is not None:
                 position = segment.stop
                 continue
             limit = self._free_until(position, stop)
-            for begin, end, present in list(blocks.runs(position, limit, REQUEST, self._on_disk_block)):
-                if present:
-                    continue  # the disk is near: a read loads it when it comes
-                if not self.store.may_fetch_ahead():
+            for begin, end, present in list(blocks.runs(position, limit, REQUEST, self.keeper.has_block)):
+                if not present and not self.store.may_fetch_ahead():
                     return
                 buffer = self.store.pool.try_take(end - begin, share=0.8)
                 if buffer is None:
                     return
                 segment = Segment(begin, end, buffer, self._total)
                 self._insert(segment)
-                self.store.start_ahead(self._fetch, segment)
+                if present:
+                    self.store.start(self._load, segment)
+                else:
+                    self.store.start_ahead(self._fetch, segment)
             position = limit
 
     def _free_until(self, position: int, stop: int) -> int:
@@ -235,12 +239,12 @@ class Content:
         segment.finish(error)
         if segment.state is State.BROKEN and not segment.watched:
             self._trim(segment)
-        self._progress()
+        self.keeper.progress()
 
     async def _load(self, segment: Segment) -> None:
         """Fill a segment from the disk cache. Damaged blocks are absent afterwards and will be fetched."""
-        assert self.cached is not None
-        cached = self.cached
+        cached = self.keeper.cached
+        assert cached is not None
         into = segment.view(segment.start, segment.stop)
         good = cached.read(segment.start, into, wait=False) if len(into) <= REQUEST // 8 else None
         if good is None:
@@ -250,7 +254,7 @@ class Content:
             except OSError as broken:
                 log.warning("cache file %s cannot be read: %s", cached.path.name, broken.strerror)
                 good = False
-                self.cached = None
+                self.keeper.give_up()
             finally:
                 segment.pins -= 1
         if good:
@@ -260,162 +264,39 @@ class Content:
         else:
             segment.finish()
             self._drop(segment)
-        self._progress()
-
-    # ---- hashing and writing ------------------------------------------------------------------------------------
-
-    def _progress(self) -> None:
-        """Something has arrived: hash what comes next, write what is complete, each in a worker of its own, so that
-        a slow disk never holds a reader."""
-        if self.size and self.size <= INLINE and not self._verifier.position and not self._hashing:
-            segment = self._next_hash()
-            if segment is not None and segment.stop == self.size:
-                self._verifier.update(segment.view(0, self.size))
-                self._judge()
-        if not self._hashing and (self._next_hash() is not None or self._disk_hash()):
-            self._hashing = True
-            self.store.start(self._hash)
-        if not self._writing and self._next_write() is not None:
-            self._writing = True
-            self.store.start(self._write)
-        self._settle()
-        self.store.pool.wake()
-
-    def _next_hash(self) -> Segment | None:
-        """The complete segment that the digest needs next."""
-        if self._verifier.verdict is not Verdict.OPEN:
-            return None
-        segment = self._covering(self._verifier.position)
-        return segment if segment is not None and segment.state is State.READY else None
-
-    def _disk_hash(self) -> bool:
-        """Whether the rest can be hashed from the disk cache: only once all of it is there."""
-        return self._verifier.verdict is Verdict.OPEN and self.cached is not None and not self.cached.missing
-
-    def _next_write(self) -> Segment | None:
-        if self.cached is None and not self._cacheable:
-            return None
-        for segment in self._segments:
-            if segment.state is State.READY and not self._on_disk(segment.start):
-                return segment
-        return None
-
-    async def _hash(self) -> None:
-        try:
-            while True:
-                if (segment := self._next_hash()) is not None:
-                    await self._with_pinned(segment, self._hash_segment)
-                elif self._disk_hash():
-                    await trio.to_thread.run_sync(self._hash_from_disk, limiter=self.store.workers)
-                else:
-                    break
-                self._judge()
-                self._settle()
-        finally:
-            self._hashing = False
-            self._settle()
-            self.store.drained(self)
-
-    async def _write(self) -> None:
-        try:
-            while (segment := self._next_write()) is not None:
-                await self._with_pinned(segment, self._write_segment)
-        finally:
-            self._writing = False
-            self.store.drained(self)
-        self._progress()
-
-    async def _with_pinned(self, segment: Segment, work: Callable[[Segment], None]) -> None:
-        segment.pins += 1
-        try:
-            await trio.to_thread.run_sync(work, segment, limiter=self.store.workers)
-        finally:
-            segment.pins -= 1
-            self.store.pool.wake()
-
-    def _hash_segment(self, segment: Segment) -> None:
-        self._verifier.update(segment.view(self._verifier.position, segment.stop))
-
-    def _hash_from_disk(self) -> None:
-        assert self.cached is not None
-        assert self.size is not None
-        position = self._verifier.position
-        start = blocks.floor(position)
-        piece = memoryview(bytearray(min(REQUEST, self.size - start)))
-        if self.cached.read(start, piece):
-            self._verifier.update(piece[position - start :])
-
-    def _write_segment(self, segment: Segment) -> None:
-        """In a thread."""
-        disk = self.store.disk
-        try:
-            if self.cached is None:
-                self.cached = self.store.open_cache(self)
-            if self.cached is None or disk is None or not disk.admit(segment.stop - segment.start):
-                self._cacheable = False
-                return
-            self.cached.write(segment.start, segment.view(segment.start, segment.stop))
-        except OSError as full:
-            log.warning("the content cache cannot be written: %s", full.strerror)
-            self._cacheable = False
-
-    def _judge(self) -> None:
-        finished = self._verifier.verdict is Verdict.OPEN and self._verifier.position == self.size
-        if finished and self._verifier.conclude() is Verdict.BAD:
-            log.error("the bytes of %s do not fit the digest that the server gives: dropped", self.node.id)
-            self.store.distrust(self)
-        if self._verifier.verdict is Verdict.GOOD and self.cached is not None and not self.cached.missing:
-            self.cached.mark_verified()
-
-    def _verdict_is_near(self) -> bool:
-        """Whether the digest will be known soon, because everything has arrived and little is left to hash."""
-        if self._verifier.verdict is not Verdict.OPEN or self.size is None:
-            return False
-        position = self._verifier.position
-        if self.size - position > HELD:
-            return False
-        while position < self.size:
-            segment = self._covering(position)
-            if segment is None or segment.state is State.BROKEN:
-                return self._disk_hash()
-            position = segment.stop
-        return True
-
-    def _settle(self) -> None:
-        self._settled.set()
-        self._settled = trio.Event()
+        self.keeper.progress()
 
     # ---- segments -----------------------------------------------------------------------------------------------
 
-    def _covering(self, position: int) -> Segment | None:
+    def covering(self, position: int) -> Segment | None:
         index = bisect.bisect_right(self._starts, position) - 1
-        if index >= 0 and position < self._segments[index].stop:
-            return self._segments[index]
+        if index >= 0 and position < self.segments[index].stop:
+            return self.segments[index]
         return None
 
     def _insert(self, segment: Segment) -> None:
         index = bisect.bisect_right(self._starts, segment.start)
-        self._segments.insert(index, segment)
+        self.segments.insert(index, segment)
         self._starts.insert(index, segment.start)
         self.store.resident(self, segment)
 
     def _drop(self, segment: Segment) -> None:
         """Forget a segment and give its memory back."""
-        if segment in self._segments:
-            index = self._segments.index(segment)
-            del self._segments[index], self._starts[index]
+        if segment in self.segments:
+            index = self.segments.index(segment)
+            del self.segments[index], self._starts[index]
             self.store.gone(segment)
             self.store.pool.give(segment.buffer)
 
     def _trim(self, segment: Segment) -> None:
         """Of a broken segment keep the whole blocks that have landed. Once; again does nothing."""
-        if segment.state is not State.BROKEN or segment not in self._segments:
+        if segment.state is not State.BROKEN or segment not in self.segments:
             return
         end = blocks.floor(segment.arrived)
         if end > segment.start:
             segment.stop = segment.arrived = end
             segment.state = State.READY
-            self._progress()
+            self.keeper.progress()
         else:
             self._drop(segment)
 
@@ -427,48 +308,31 @@ class Content:
         """
         if segment.pins or segment.watched or segment.state is State.FILLING:
             return False
-        if self._hashing and segment.stop > self._verifier.position and not self._on_disk(segment.start):
+        if self.keeper.needs(segment):
             return False
         self._drop(segment)
-        self._settle()
+        self.keeper.settle()
         return True
-
-    def _on_disk_block(self, block: int) -> bool:
-        return self.cached is not None and self.cached.has(block)
-
-    def _on_disk(self, position: int) -> bool:
-        return self._on_disk_block(position // blocks.BLOCK)
-
-    def present(self) -> int:
-        """Bytes of this content that need no server: in the disk cache."""
-        if self.cached is None or self.size is None:
-            return 0
-        return min(self.cached.stored * blocks.BLOCK, self.size)
 
     def cancel(self) -> None:
         """The last reader has gone: stop what is still on its way; whole blocks that have landed are kept."""
-        for segment in list(self._segments):
+        for segment in list(self.segments):
             if segment.state is State.FILLING:
                 segment.scope.cancel()
 
     @property
     def busy(self) -> bool:
-        return self._hashing or self._writing or any(s.state is State.FILLING or s.pins for s in self._segments)
-
-    def trust_disk(self) -> None:
-        """The cache file says that its content was verified."""
-        if self.cached is not None and self.cached.verified and not self.cached.missing:
-            self._verifier.trust()
+        return self.keeper.busy or any(s.state is State.FILLING or s.pins for s in self.segments)
 
     def abandon(self) -> None:
         """Its bytes are not to be trusted: stop, and keep nothing."""
-        self._cacheable = False
+        self.keeper.give_up()
         self.cancel()
-        for segment in list(self._segments):
+        for segment in list(self.segments):
             if not segment.pins and segment.state is not State.FILLING:
                 self._drop(segment)
 
     def release(self) -> None:
         """Give all memory back; nothing may be busy."""
-        for segment in list(self._segments):
+        for segment in list(self.segments):
             self._drop(segment)

@@ -140,12 +140,14 @@ class CacheFile:
 
 
 class DiskCache:
-    """All cache files of one repository, with a limit on their size. Least recently used go first; open ones never."""
+    """All cache files of one repository. They take `limit` bytes at most, and leave `free` bytes of the disk free.
 
-    def __init__(self, folder: Path, repository: str, *, limit: int, keep_free: float) -> None:
+    Those that were used longest ago go first, open ones never."""
+
+    def __init__(self, folder: Path, repository: str, *, limit: int, free: int) -> None:
         self._folder = folder / hashlib.blake2b(repository.encode(), digest_size=8).hexdigest()
         self._limit = limit
-        self._keep_free = keep_free
+        self._free = free
         self._lock = threading.Lock()
         self._open: set[Path] = set()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -213,7 +215,7 @@ class DiskCache:
         if self.used + size > self._limit:
             return True
         space = os.statvfs(self._folder)
-        return space.f_bavail * space.f_frsize - size < self._keep_free * space.f_blocks * space.f_frsize
+        return space.f_bavail * space.f_frsize - size < self._free
 
     def _evict(self, size: int) -> None:
         """Drop the least recently used closed files until `size` fits, and a tenth of the limit more."""

@@ -38,11 +38,13 @@ class ContentStore:
         memory: int,
         downloads: int,
         window: int,
+        verify: bool = True,
     ) -> None:
         self.repository = repository
         self.catalogue = catalogue
         self.disk = disk
         self.window = window
+        self.verify = verify
         self.pool = BufferPool(memory, self._reclaim)
         self.workers = trio.CapacityLimiter(4)
         self.counts: Counter[str] = Counter()
@@ -65,18 +67,33 @@ class ContentStore:
         key = (node.id, node.version)
         content = self._contents.get(key)
         if content is None:
-            size = node.size if node.size is not None else await self.catalogue.size(key_of(node))
-            content = self._contents.get(key) or Content(self, node, size)
-            self._contents[key] = content
-        content.readers += 1
-        if content.size is not None and content.cached is None and self._has_cache(content):
+            content = self._contents[key] = Content(self, node)
+            content.readers += 1
             try:
-                content.cached = content.cached or await trio.to_thread.run_sync(self.open_cache, content)
+                await self._prepare(content)
             except BaseException:
                 self.release(content)
                 raise
-            content.trust_disk()
+            finally:
+                content.prepared.set()
+        else:
+            content.readers += 1
+            try:
+                await content.prepared.wait()
+            except BaseException:
+                self.release(content)
+                raise
         return content
+
+    async def _prepare(self, content: Content) -> None:
+        """What is known of a content from earlier: its size, and its cache file."""
+        content.size = content.node.size
+        if content.size is None:
+            content.size = await self.catalogue.size(key_of(content.node))
+        if content.size is not None and self._has_cache(content):
+            cached = await trio.to_thread.run_sync(self.open_cache, content)
+            if cached is not None:
+                content.keeper.adopt(cached)
 
     def release(self, content: Content) -> None:
         """One reader less. With the last one, what is on its way is stopped."""
@@ -92,8 +109,8 @@ class ContentStore:
         if self._contents.get((content.node.id, content.node.version)) is content:
             del self._contents[content.node.id, content.node.version]
         content.release()
-        if content.cached is not None and self.disk is not None:
-            cached, content.cached = content.cached, None
+        if content.keeper.cached is not None and self.disk is not None:
+            cached, content.keeper.cached = content.keeper.cached, None
             self.start(self._close_cache, cached)
 
     async def _close_cache(self, cached: CacheFile) -> None:
@@ -118,7 +135,7 @@ class ContentStore:
         """Bytes of this version that need no server, because the disk cache has them."""
         content = self._contents.get((node.id, node.version))
         if content is not None:
-            return content.present()
+            return content.keeper.present()
         if self.disk is None or node.version is None:
             return 0
         return self.disk.stored(node.id, node.version)
@@ -128,9 +145,9 @@ class ContentStore:
         self.count("digest_mismatches")
         if self._contents.get((content.node.id, content.node.version)) is content:
             del self._contents[content.node.id, content.node.version]
-        if content.cached is not None and self.disk is not None:
-            self.disk.close(content.cached, discard=True)
-            content.cached = None
+        if content.keeper.cached is not None and self.disk is not None:
+            self.disk.close(content.keeper.cached, discard=True)
+            content.keeper.cached = None
         content.abandon()
         self.on_distrusted(content.node)
 

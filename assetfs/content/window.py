@@ -45,12 +45,12 @@ class Window:
         """The reader has asked for bytes up to `stop`. Returns up to where to have or fetch them."""
         self.position = max(self.position, stop)
         if self.target - self.position <= self._size // 2 and self.target < file_size:
-            self._size = min(max(2 * self._size, REQUEST), self._limit) if self._size else INITIAL
-            end = self.position + self._size
-            if self._size >= REQUEST:
-                end = -(-end // REQUEST) * REQUEST
-            elif file_size - self.target <= 2 * INITIAL:
-                end = file_size
+            if not self._size:
+                self._size = INITIAL
+                end = self.target + INITIAL if file_size - self.target > 2 * INITIAL else file_size
+            else:
+                self._size = min(max(2 * self._size, REQUEST), self._limit)
+                end = -(-(self.position + self._size) // REQUEST) * REQUEST
             self.target = max(min(end, file_size), self.target)
         return max(self.target, stop)
 

@@ -18,8 +18,8 @@ import logging
 import os
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import pyfuse3
 import trio
@@ -39,8 +39,8 @@ FOREIGN = (b"security.", b"system.", b"trusted.")
 
 
 def _guarded(
-    handler: Callable[Concatenate[Operations, P], Awaitable[R]],
-) -> Callable[Concatenate[Operations, P], Awaitable[R]]:
+    handler: Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]:
     """Deadline, errno, log line, counter: the same for every operation."""
     name = handler.__name__
 
@@ -66,7 +66,7 @@ def _guarded(
                 self.errors[errno.errorcode[code]] += 1
             raise pyfuse3.FUSEError(code) from None
 
-    return run
+    return cast("Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]", run)
 
 
 class Operations(pyfuse3.Operations):
@@ -197,7 +197,7 @@ class Operations(pyfuse3.Operations):
     async def listxattr(self, inode: int, ctx: pyfuse3.RequestContext) -> list[bytes]:
         return [name.encode("utf-8", "surrogateescape") for name in await self.fs.list_xattrs(inode)]
 
-    async def stacktrace(self) -> None:
+    def stacktrace(self) -> None:
         """What every task is doing, for the log."""
         from assetfs.observe.stacks import log_tasks
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -44,10 +45,17 @@ class Session:
 
     @classmethod
     def open(
-        cls, operations: Operations, mountpoint: Path, *, name: str, allow_other: bool, read_only: bool
+        cls,
+        operations: Operations,
+        mountpoint: Path,
+        *,
+        name: str,
+        allow_other: bool,
+        read_only: bool,
+        more: Sequence[str] = (),
     ) -> Session:
-        """Mount. Raises RuntimeError with libfuse's or the kernel's reason."""
-        options = {*pyfuse3.default_options, f"fsname={name}", "subtype=assetfs", "nosuid", "nodev"}
+        """Mount. `more` are options that every file system has. Raises RuntimeError with the kernel's reason."""
+        options = {*pyfuse3.default_options, f"fsname={name}", "subtype=assetfs", "nosuid", "nodev", *more}
         if allow_other:
             options.add("allow_other")
         if read_only:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from typing import Any
 
 import trio
 
@@ -18,9 +19,8 @@ def log_tasks() -> None:
 
     def walk(task: trio.lowlevel.Task, depth: int) -> None:
         lines.append("  " * depth + task.name)
-        frames = [frame for frame, _ in traceback.walk_stack(None)] if task is trio.lowlevel.current_task() else []
-        coroutine = task.coro
-        while not frames and coroutine is not None and getattr(coroutine, "cr_frame", None) is not None:
+        coroutine: Any = task.coro
+        while coroutine is not None and getattr(coroutine, "cr_frame", None) is not None:
             frame = coroutine.cr_frame
             lines.append(f"{'  ' * (depth + 2)}{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}")
             coroutine = coroutine.cr_await

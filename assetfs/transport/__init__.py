@@ -7,10 +7,12 @@ a log line or an error, one counter.
 """
 
 from assetfs.transport.client import Transport
-from assetfs.transport.types import Body, Head, Interpret, Pool, RequestCounter, Response, TransportOptions
+from assetfs.transport.rules import closed_range, content_range, status_error
+from assetfs.transport.types import Body, Content, Head, Interpret, Pool, RequestCounter, Response, TransportOptions
 
 __all__ = [
     "Body",
+    "Content",
     "Head",
     "Interpret",
     "Pool",
@@ -18,4 +20,7 @@ __all__ = [
     "Response",
     "Transport",
     "TransportOptions",
+    "closed_range",
+    "content_range",
+    "status_error",
 ]

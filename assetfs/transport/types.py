@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -23,6 +23,9 @@ class TransportOptions(msgspec.Struct, frozen=True, kw_only=True):
     api_connections: int = 2
     content_connections: int = 16
     upload_connections: int = 4
+    upload_keep_alive: bool = False
+    """Uploads reuse connections; only for servers that read a request's whole body before they answer. Otherwise they
+    ask for `Connection: close`. A connection that saw a status of 400 or above is not reused in any case."""
     max_body: int = 64 << 20
     """Longest body of an API answer; a longer one is a ProtocolViolation."""
     ca_file: Path | None = None
@@ -60,6 +63,11 @@ Interpret = Callable[[Head], Body]
 """Decides what a content answer is. Raises an error of `assetfs.repository` when it is none."""
 
 
+Content = bytes | Callable[[], AsyncIterator[bytes]] | None
+"""A request's body; a callable makes it anew for every repetition (its length goes into a Content-Length header,
+or it is sent chunked)."""
+
+
 class Response(msgspec.Struct, frozen=True):
     """A complete answer of an API call."""
 
@@ -69,7 +77,11 @@ class Response(msgspec.Struct, frozen=True):
 
 
 class RequestCounter:
-    """How many requests were sent, by label and outcome (`200`, `offline`, `timeout`, `cut`). Repetitions count."""
+    """How many requests were sent, by label and outcome. Repetitions count; so do tries that found no server.
+
+    Outcomes: the status (`200`), `offline`, `timeout`, `cut`, `cancelled`, `failed` (no HTTP, too long, our own body
+    could not be read). Bytes are bodies on the API side, and all that content connections received.
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -81,3 +93,10 @@ class RequestCounter:
 
     def total(self, label: str | None = None) -> int:
         return sum(n for (name, _), n in self.counts.items() if label is None or name == label)
+
+    def by_label(self) -> dict[str, int]:
+        """Requests by label, whatever came of them."""
+        found: Counter[str] = Counter()
+        for (label, _), number in self.counts.items():
+            found[label] += number
+        return dict(found)

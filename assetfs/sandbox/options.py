@@ -1,0 +1,25 @@
+"""What a sandbox is started with, and the error for asking for what there is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class WrongUsage(Exception):
+    """The command line asks for something that there is not. The message is one line for its user."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """One sandbox. `data` None is a temporary folder, removed at the end; `port` 0 is any free one."""
+
+    protocol: str
+    port: int = 0
+    data: Path | None = None
+    seed: str = "demo"
+    profile: str = "current"
+    accel_prefix: str | None = None
+    bench_files: int = 10_000
+    bench_big: int = 0
+    bench_size: int = 1 << 30

@@ -1,0 +1,84 @@
+"""What is written down about every request: one count, one debug line.
+
+A line has method, redacted URL, outcome, duration and an id that the server sees as `X-Request-Id`, so that both logs
+can be laid side by side. Headers and bodies are never logged; the loggers of httpx and httpcore, which would do that,
+are kept at warnings.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import secrets
+from types import TracebackType
+from typing import Self
+
+import trio
+
+from assetfs.transport.redaction import shown
+from assetfs.transport.retry import Failure
+from assetfs.transport.types import RequestCounter
+
+log = logging.getLogger("assetfs.transport")
+
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+class Accounts:
+    """The requests of one transport."""
+
+    def __init__(self, counter: RequestCounter) -> None:
+        self.counter = counter
+        own = secrets.token_hex(4)
+        self._ids = (f"{own}-{n}" for n in itertools.count(1))
+
+    def begin(self, label: str, method: str, url: str) -> Entry:
+        return Entry(self.counter, next(self._ids), label, method, url)
+
+
+class Entry:
+    """One sent request, as a context: counted and logged once, when it is left."""
+
+    def __init__(self, counter: RequestCounter, id: str, label: str, method: str, url: str) -> None:  # noqa: A002
+        self.id = id
+        self.outcome = ""
+        """Set by who read the answer; otherwise told from the exception."""
+        self._counter = counter
+        self._label = label
+        self._method = method
+        self._url = url
+        self._begun = trio.current_time()
+        self._deadline = trio.current_effective_deadline()
+
+    def sent(self, count: int) -> None:
+        self._counter.sent_bytes += count
+
+    def received(self, count: int) -> None:
+        self._counter.received_bytes += count
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        outcome = self._outcome(error)
+        self._counter.add(self._label, outcome)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug(
+                "%s %s: %s in %.3f s (%s, %s)",
+                self._method,
+                shown(self._url),
+                outcome,
+                trio.current_time() - self._begun,
+                self._label,
+                self.id,
+            )
+
+    def _outcome(self, error: BaseException | None) -> str:
+        match error:
+            case Failure():
+                return error.outcome
+            case trio.Cancelled():
+                return "timeout" if trio.current_time() >= self._deadline else "cancelled"
+            case _:
+                return self.outcome or "failed"
