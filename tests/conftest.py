@@ -1,11 +1,14 @@
-"""What all tests share: no test sees the user's own configuration, and mounts need the kernel's door."""
+"""What all tests share: servers, a home without the user's own configuration, and the kernel's door for mounts."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.sandboxes import RunningSandbox, start_sandbox
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -26,7 +29,6 @@ def no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory, monkeypatc
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     for variable, folder in (
-        ("HOME", ""),
         ("XDG_CONFIG_HOME", "config"),
         ("XDG_CACHE_HOME", "cache"),
         ("XDG_STATE_HOME", "state"),
@@ -36,3 +38,24 @@ def no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory, monkeypatc
         place.mkdir(mode=0o700, exist_ok=True)
         monkeypatch.setenv(variable, str(place))
     return home
+
+
+@pytest.fixture(scope="session")
+def _demo() -> Iterator[RunningSandbox]:
+    with start_sandbox(seed="demo") as running:
+        yield running
+
+
+@pytest.fixture
+def demo_sandbox(_demo: RunningSandbox) -> Iterator[RunningSandbox]:
+    """The demo museum, one server for the whole session: for tests that change nothing in it. Faults are undone."""
+    _demo.reset()
+    yield _demo
+    _demo.reset()
+
+
+@pytest.fixture
+def sandbox() -> Iterator[RunningSandbox]:
+    """A server of the test's own with one fresh, empty project."""
+    with start_sandbox() as running:
+        yield running

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from assetfs.sandbox.jama import collections, metas, projects, recycling, resources, search, tags, uploads
+from assetfs.sandbox.jama import classic, collections, metas, projects, recycling, resources, search, tags, uploads
 from assetfs.sandbox.jama.profiles import Profile
-from assetfs.sandbox.jama.registry import CLASSIC, METHODS, Method
+from assetfs.sandbox.jama.registry import CLASSIC, LEGACY, METHODS, Method
 
-MODULES = (collections, metas, projects, recycling, resources, search, tags, uploads)
+MODULES = (classic, collections, metas, projects, recycling, resources, search, tags, uploads)
 
 
 def methods_of(profile: Profile) -> dict[str, Method]:
     """The table of methods that a profile answers to."""
-    return METHODS if profile.projects else CLASSIC
+    if not profile.projects:
+        return CLASSIC
+    methods = METHODS | (LEGACY if profile.lacking else {})
+    return {name: function for name, function in methods.items() if name not in profile.lacking}

@@ -14,7 +14,8 @@ from assetfs.sandbox.jama.errors import SUPERUSERS_ONLY, Refused
 
 Method = Callable[..., Any]
 
-METHODS: dict[str, Method] = {}  # profiles `current` and `legacy`
+METHODS: dict[str, Method] = {}  # profiles `current` and, where not overridden, `legacy`
+LEGACY: dict[str, Method] = {}  # what had other parameters then
 CLASSIC: dict[str, Method] = {}  # profile `classic`
 
 
@@ -34,6 +35,12 @@ def superuser(function: Method) -> Method:
 
     guarded.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     METHODS[function.__name__] = guarded
+    return function
+
+
+def legacy(function: Method) -> Method:
+    """Register the older form of a method; the prefix `legacy_` of its name is dropped."""
+    LEGACY[function.__name__.removeprefix("legacy_")] = function
     return function
 
 

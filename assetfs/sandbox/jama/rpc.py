@@ -1,8 +1,8 @@
 """The RPC envelope: not JSON-RPC 2.0, though it looks like it.
 
-`{"method", "params", "id"}` gives HTTP 200 with `{"result", "error", "id"}`, `error` being a text. An array is a batch: one
-call after the other, each in a transaction of its own. A malformed item makes the whole request 400 or 500 although what
-came before it stays committed. An object as params is the list of its keys.
+`{"method", "params", "id"}` gives HTTP 200 with `{"result", "error", "id"}`, `error` being a text. An array is a
+batch: one call after the other, each in a transaction of its own. A malformed item makes the whole request 400 or 500
+although what came before it stays committed. An object as params is the list of its keys.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SERVER_ERROR: Reply = (
 
 def _call(new_call: Callable[[], Call], methods: dict[str, Method], profile: Profile, item: Any) -> dict[str, Any]:
     request_id, name = item["id"], item["method"]
-    if name not in methods or name in profile.lacking:
+    if name not in methods:
         return {"result": None, "error": NO_METHOD, "id": request_id if profile.unknown_method_id else None}
     call = new_call()
     call.db.execute("BEGIN IMMEDIATE")

@@ -8,7 +8,7 @@ from assetfs.sandbox.jama import serialise
 from assetfs.sandbox.jama.collections import live
 from assetfs.sandbox.jama.context import Call
 from assetfs.sandbox.jama.errors import NO_TAG, Refused
-from assetfs.sandbox.jama.registry import method
+from assetfs.sandbox.jama.registry import legacy, method
 from assetfs.sandbox.jama.resources import live_resource, touch
 from assetfs.sandbox.jama.serialise import Json
 
@@ -55,6 +55,20 @@ def delete_tag(call: Call, uid: object, project_id: object) -> bool:
     ):
         call.db.execute(statement, (row["id"],))
     return True
+
+
+@legacy
+def legacy_delete_tag(call: Call, uid: object) -> bool:
+    """Delete a tag everywhere: the form without a project, which takes the first that the user has a role in."""
+    row = call.row(
+        "SELECT t.project_id FROM tag t JOIN access a ON a.project_id = t.project_id AND a.user_id = ?"
+        " WHERE t.uid = ? ORDER BY t.id",
+        call.user.id,
+        uid,
+    )
+    if row is None:
+        raise Refused(NO_TAG)
+    return bool(delete_tag(call, uid, row["project_id"]))
 
 
 def _attach(call: Call, kind: str, uid: object, owner: sqlite3.Row) -> None:
