@@ -282,11 +282,11 @@ class JamaRepository(Repository):
     async def abandon(self, state: Mapping[str, Any]) -> None:
         await self._writing.abandon(state)
 
-    async def rename(self, node: Node, folder: Node, name: str) -> Node:
-        return await self._arranging.rename(node, folder, name)
+    async def rename(self, node: Node, folder: Node, name: str, over: Node | None = None) -> Node:
+        return await self._arranging.rename(node, folder, name, over)
 
-    async def move(self, node: Node, source: Node, destination: Node, name: str) -> Node:
-        return await self._arranging.move(node, source, destination, name)
+    async def move(self, node: Node, source: Node, destination: Node, name: str, over: Node | None = None) -> Node:
+        return await self._arranging.move(node, source, destination, name, over)
 
     async def link(self, node: Node, folder: Node, name: str) -> Node:
         return await self._arranging.link(node, folder, name)
@@ -333,4 +333,5 @@ def _capabilities(dialect: Dialect) -> Capabilities:
         unique_content=True,
         lazy_attributes=frozenset({attributes.COLLECTIONS}),
         aliases=attributes.ALIASES,
+        writable=attributes.WRITABLE,
     )
