@@ -11,14 +11,14 @@ import pytest
 
 from assetfs.repository import Node, Repository
 from tests.contract.backends.jama import JamaWorld
-from tests.contract.servers import sandbox
 from tests.contract.world import World
 from tests.live.real_jama import NotAvailableError, start_real_jama
+from tests.sandboxes import start_sandbox
 
 
 @contextmanager
 def _jama(profile: str) -> Iterator[World]:
-    with sandbox("jama", profile) as running:
+    with start_sandbox("jama", profile=profile) as running:
         yield JamaWorld(running.url, running.credential, "admin", profile, running)
 
 

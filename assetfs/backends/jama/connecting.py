@@ -28,10 +28,8 @@ async def greet(client: Client, dialect: str, project: str | None) -> tuple[Dial
 
     Raises NotAuthenticated, Offline, Unavailable, ProtocolViolation, NotFound (no such project).
     """
-    calls: list[Call[Any]] = [PING, TYPES] if dialect == "classic" else [PING, TYPES, PERMISSIONS, CONFIGURATION]
     client.batches = dialect != "classic"
-    pong, types, *rest = await _asked(client, calls)
-    accesses: Any = rest[0] if rest else NoSuchMethod("not asked")
+    pong, types, accesses, configuration = await _asked(client, dialect)
     speaking: Dialect
     if isinstance(accesses, NoSuchMethod):
         if dialect == "project":
@@ -39,20 +37,25 @@ async def greet(client: Client, dialect: str, project: str | None) -> tuple[Dial
         speaking, server = ClassicDialect(client), "Jama (classic)"
     else:
         speaking = ProjectDialect(client, settled(accesses), project)
-        configuration = optional(rest[1])
-        speaking.configure(configuration)
-        server = "Jama" if configuration is not None else "Jama (before 0.7.0)"
+        limits = optional(configuration)
+        speaking.configure(limits)
+        server = "Jama" if limits is not None else "Jama (before 0.7.0)"
     user = str(settled(pong)).removeprefix("pong").strip()
     scopes = await speaking.scopes()
     return speaking, Welcome(user, server, scopes, FileTypes(optional(types, ())))
 
 
-async def _asked(client: Client, calls: list[Call[Any]]) -> list[Any]:
-    """All outcomes; an array that is refused shows that the server takes none. The first call is `ping`."""
+async def _asked(client: Client, dialect: str) -> list[Any]:
+    """Outcomes of PING, TYPES, PERMISSIONS, CONFIGURATION. A refused array shows that the server takes none."""
     if client.batches:
         try:
-            return await client.batch(calls)
+            return await client.batch([PING, TYPES, PERMISSIONS, CONFIGURATION])
         except ProtocolViolation:
             client.batches = False
     pong = await client.call(PING)
-    return [pong, *await client.many(calls[1:])]
+    unasked = NoSuchMethod("not asked")
+    accesses = unasked if dialect == "classic" else (await client.many([PERMISSIONS]))[0]
+    if isinstance(accesses, NoSuchMethod):
+        return [pong, *await client.many([TYPES]), accesses, unasked]
+    types, configuration = await client.many([TYPES, CONFIGURATION])
+    return [pong, types, accesses, configuration]

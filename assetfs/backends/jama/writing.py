@@ -193,14 +193,17 @@ class Writing:
         if isinstance(record, NotFound):
             return
         places = {chain[-1].id for chain in settled(chains) if chain}
-        if self._is_ours(settled(record), places, state):
+        if await self._is_ours(settled(record), places, state):
             await self.client.call(self.dialect.delete_resource(known.id))
 
-    def _is_ours(self, record: Resource, places: set[int], state: Mapping[str, Any]) -> bool:
+    async def _is_ours(self, record: Resource, places: set[int], state: Mapping[str, Any]) -> bool:
         if "token" in state:
             return record.title == state["token"] and not places
-        if "fresh" in state and "target" in state:
-            return record.id == state["fresh"] and not places
+        if "target" in state:
+            # A copy under way (classic). Once the old one is deleted, the copy is the file.
+            (old,) = await self.client.many([self.dialect.resource(int(state["target"]))])
+            begun = record.id == state["fresh"] if "fresh" in state else not places
+            return begun and record.original_name == state.get("name") and not isinstance(old, NotFound)
         fits = record.title == state.get("name") and places <= {state.get("collection")}
         return fits and self.is_new(record, state.get("since"))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,8 +17,8 @@ from assetfs.backends.jama.repository import JamaRepository
 from assetfs.backends.jama.uploads import Patience
 from assetfs.repository import NodeId, Repository
 from assetfs.transport import TransportOptions
-from tests.contract.servers import Running
 from tests.contract.world import Budget, Entry, Samples, World
+from tests.sandboxes import RunningSandbox
 
 FIELD = "user.jama.meta.Dublin_Core.creator"
 
@@ -47,7 +46,7 @@ class JamaWorld(World):
 
     samples = SAMPLES
 
-    def __init__(self, url: str, credential: str, user: str, profile: str, running: Running | None) -> None:
+    def __init__(self, url: str, credential: str, user: str, profile: str, running: RunningSandbox | None) -> None:
         self.url = url
         self.credential = credential
         self._user = user
@@ -201,20 +200,14 @@ class JamaWorld(World):
 
     def reset(self) -> None:
         if self._running is not None:
-            self._running.control("DELETE", "requests")
-            self._running.control("DELETE", "faults")
+            self._running.reset()
 
     def requests(self) -> list[Mapping[str, Any]]:
         if self._running is None:
             pytest.skip("this server keeps no log of requests")
-        found: list[Mapping[str, Any]] = self._running.control("GET", "requests")["requests"]
-        return found
+        return self._running.listing()
 
     def arm(self, fault: str, **options: Any) -> None:
         if self._running is None:
             pytest.skip("this server cannot be made to fail")
-        self._running.control("POST", "faults", {"fault": fault, **options})
-
-
-def is_gone(error: Exception) -> bool:
-    return isinstance(error, LookupError | urllib.error.HTTPError)
+        self._running.arm(fault, **options)
