@@ -138,6 +138,14 @@ def test_mount_options_as_mount_8_has_them() -> None:
     assert read.nonempty
 
 
+def test_what_takes_a_kernel_option_back() -> None:
+    assert mount_options(["noexec,noatime,exec"]).kernel == ("noatime",)
+
+
+def test_programs_and_devices_of_others_gain_no_rights() -> None:
+    assert mount_options(["nosuid,nodev,suid,dev"]).kernel == ("nodev", "nosuid")
+
+
 _value = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=20)
 
 
