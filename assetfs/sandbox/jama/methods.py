@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from assetfs.sandbox.jama import collections, metas, projects, recycling, resources, search, tags, uploads
+from assetfs.sandbox.jama import classic, collections, metas, projects, recycling, resources, search, tags, uploads
 from assetfs.sandbox.jama.profiles import Profile
 from assetfs.sandbox.jama.registry import CLASSIC, METHODS, Method
 
-MODULES = (collections, metas, projects, recycling, resources, search, tags, uploads)
+MODULES = (classic, collections, metas, projects, recycling, resources, search, tags, uploads)
 
 
 def methods_of(profile: Profile) -> dict[str, Method]:

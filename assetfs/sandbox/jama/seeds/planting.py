@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from assetfs.sandbox.jama.context import now
 from assetfs.sandbox.jama.imagesize import measure
@@ -87,7 +87,7 @@ class Planter:
         )
         return self._one("SELECT id FROM metadata WHERE set_id = ? AND title = ?", set_id, title)
 
-    def describe(self, kind: str, owner: int, set_title: str, values: dict[str, str | Sequence[str]]) -> None:
+    def describe(self, kind: str, owner: int, set_title: str, values: Mapping[str, str | Sequence[str]]) -> None:
         """Add values of one set to a "resource" or "collection"; a field may have several."""
         for title, texts in values.items():
             field_id = self.field(set_title, title)

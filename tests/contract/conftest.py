@@ -1,0 +1,85 @@
+"""The worlds that the suite runs in, and one connected repository and one empty folder per test."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from assetfs.repository import Node, Repository
+from tests.contract.backends.jama import JamaWorld
+from tests.contract.servers import sandbox
+from tests.contract.world import World
+from tests.live.real_jama import NotAvailableError, start_real_jama
+
+
+@contextmanager
+def _jama(profile: str) -> Iterator[World]:
+    with sandbox("jama", profile) as running:
+        yield JamaWorld(running.url, running.credential, "admin", profile, running)
+
+
+@contextmanager
+def _real_jama() -> Iterator[World]:
+    try:
+        with start_real_jama() as real:
+            yield JamaWorld(real.url, real.credential, real.user, "current", None)
+    except NotAvailableError as reason:
+        pytest.skip(str(reason))
+
+
+WORLDS = {
+    "jama-current": lambda: _jama("current"),
+    "jama-legacy": lambda: _jama("legacy"),
+    "jama-classic": lambda: _jama("classic"),
+    "jama-real": _real_jama,
+}
+LIVE = {"jama-real"}
+
+
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param(name, marks=[pytest.mark.live] if name in LIVE else []) for name in WORLDS],
+)
+def server(request: pytest.FixtureRequest) -> Iterator[World]:
+    with WORLDS[request.param]() as world:
+        yield world
+
+
+@pytest.fixture
+def world(server: World) -> World:
+    server.reset()
+    return server
+
+
+@pytest.fixture
+async def repository(world: World) -> AsyncIterator[Repository]:
+    opened = world.open()
+    await opened.connect()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def area(world: World, repository: Repository) -> Node:
+    """A folder of our own."""
+    node = await repository.stat(world.make_folder(world.top(), f"area {secrets.token_hex(6)}"))
+    world.reset()
+    return node
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def fresh() -> Callable[..., bytes]:
+    """Content that no server has seen: some keep identical bytes once."""
+
+    def make(size: int = 40) -> bytes:
+        head = f"{next(_numbers)} {secrets.token_hex(8)} ".encode()
+        return (head * (size // len(head) + 1))[:size]
+
+    return make
