@@ -1,0 +1,101 @@
+"""Recordings of real servers: steps that each send one request exactly as it was sent, and the answer that came.
+
+    {"server": ..., "vars": {...}, "steps": [{"name", "request": {"method", "path", "headers", "json"|"text"|"base64"},
+     "capture": {"name": "json:a.0.b" | "header:location" | "text"},
+     "expect": {"status", "headers", "json", "text", "sha256", "length"}}]}
+
+In `expect`, headers are shell wildcards, null for one that must be absent; `json` and `text` are patterns.
+"""
+
+from __future__ import annotations
+
+import base64
+import fnmatch
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.conformance.patterns import Difference, difference, filled
+
+FOLDER = Path(__file__).parent / "replay"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One recorded request and answer."""
+
+    name: str
+    request: dict[str, Any]
+    expect: dict[str, Any]
+    capture: dict[str, str]
+
+
+def load(name: str) -> list[Step]:
+    """The steps of a recording."""
+    steps = json.loads((FOLDER / f"{name}.json").read_text())["steps"]
+    return [Step(s["name"], s["request"], s.get("expect", {}), s.get("capture", {})) for s in steps]
+
+
+@dataclass
+class Player:
+    """Plays steps, one after the other, against the server at `base`."""
+
+    base: str
+    variables: dict[str, Any]
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60, trust_env=False))
+
+    def play(self, step: Step) -> Difference:
+        """Send a step's request. Returns how the answer differs; captures what later steps need when it does not."""
+        answer = self._send(filled(step.request, self.variables))
+        found = judge(filled(step.expect, self.variables), answer)
+        if found is None:
+            self.variables |= {name: captured(how, answer) for name, how in step.capture.items()}
+        return found
+
+    def _send(self, request: dict[str, Any]) -> httpx.Response:
+        headers = {name: str(value) for name, value in request.get("headers", {}).items() if value != ""}
+        content = None
+        if "json" in request:
+            content = json.dumps(request["json"]).encode()
+            headers.setdefault("Content-Type", "application/json")
+        elif "text" in request:
+            content = request["text"].encode()
+        elif "base64" in request:
+            content = base64.b64decode(request["base64"])
+        return self.client.request(request["method"], self.base + request["path"], headers=headers, content=content)
+
+
+def judge(expect: dict[str, Any], answer: httpx.Response) -> Difference:
+    """How an answer differs from what is expected; None when it does not."""
+    if expect.get("status", answer.status_code) != answer.status_code:
+        return f"status {answer.status_code} instead of {expect['status']}: {answer.text[:160]}"
+    for name, wanted in expect.get("headers", {}).items():
+        got = answer.headers.get(name)
+        if (got is None) != (wanted is None) or (wanted is not None and not fnmatch.fnmatchcase(got or "", wanted)):
+            return f"header {name}: {got!r} instead of {wanted!r}"
+    if "json" in expect and (found := difference(expect["json"], answer.json())):
+        return found
+    if "text" in expect and (found := difference(expect["text"], answer.text)):
+        return found
+    if "sha256" in expect and hashlib.sha256(answer.content).hexdigest() != expect["sha256"]:
+        return f"other bytes ({len(answer.content)})"
+    if "length" in expect and len(answer.content) != expect["length"]:
+        return f"{len(answer.content)} bytes instead of {expect['length']}"
+    return None
+
+
+def captured(how: str, answer: httpx.Response) -> Any:
+    """What a step keeps of its answer."""
+    kind, _, path = how.partition(":")
+    if kind == "header":
+        return answer.headers[path]
+    if kind == "text":
+        return answer.text.strip()
+    value = answer.json()
+    for part in filter(None, path.split(".")):
+        value = value[int(part)] if isinstance(value, list) else value[part]
+    return value
