@@ -75,6 +75,10 @@ class JamaRepository(Repository):
         self._editing: Editing
         self._types: FileTypes
 
+    @property
+    def requests(self) -> Mapping[str, int]:
+        return self._transport.requests.by_label()
+
     # ---- life -----------------------------------------------------------------------------------------------------
 
     async def connect(self) -> Identity:
