@@ -8,6 +8,8 @@ import pytest
 
 from tests.sandboxes import RunningSandbox, start_sandbox
 
+pytest_plugins = ["tests.fixtures"]
+
 
 @pytest.fixture(scope="session")
 def _demo() -> Iterator[RunningSandbox]:
