@@ -10,6 +10,8 @@ import pytest
 
 from tests.sandboxes import RunningSandbox, start_sandbox
 
+pytest_plugins = ["tests.fixtures"]
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
