@@ -1,6 +1,7 @@
 """The `assetfs sandbox PROTOCOL` command, as a typer function that any command line can register.
 
-What it needs to run (starlette, hypercorn, Pillow) comes with the extra `assetfs[sandbox]` and is imported when it runs.
+What it needs to run (starlette, hypercorn, Pillow) comes with the extra `assetfs[sandbox]` and is imported when it
+runs.
 """
 
 from __future__ import annotations

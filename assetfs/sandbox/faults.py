@@ -1,8 +1,8 @@
 """Faults: what a test arms so that a request fails in a way that servers, proxies and networks really fail.
 
-A fault has a `match` (which requests), `nth` (the first matching request that it strikes, from 1), `count` (how many it
-strikes, null for all that follow), and parameters of its kind. The first armed fault that strikes wins. The kinds are the
-table `KINDS`; each is a coroutine that serves the request in place of the application, and may call it.
+A fault has a `match` (which requests), `nth` (the first matching request that it strikes, from 1), `count` (how many
+it strikes, null for all that follow), and parameters of its kind. The first armed fault that strikes wins. The kinds
+are the table `KINDS`; each is a coroutine that serves the request in place of the application, and may call it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Fault:
     struck: int = 0
 
     def fits(self, entry: Entry) -> bool:
-        """Whether the request is one of those meant: all of `kind`, `method`, `call` and `path` (a regex) that are given."""
+        """Whether all of `kind`, `method`, `call` and `path` (a regular expression) that are given apply."""
         wanted = self.match
         return (
             wanted.get("kind", entry.kind) == entry.kind

@@ -1,18 +1,20 @@
-"""The instrumented front of every sandbox: it logs each request, lets the armed faults strike, and answers `/_sandbox/`.
+"""The instrumented front of every sandbox: it logs each request, lets the armed faults strike, and answers
+`/_sandbox/`.
 
     GET    /_sandbox/requests          {"summary": {...}, "requests": [...]}; ?summary=1 leaves the list out
     DELETE /_sandbox/requests          forget them
     GET    /_sandbox/faults            the armed faults, with how many requests each has seen and struck
-    POST   /_sandbox/faults            arm one: {"fault": KIND, "match": {"kind","method","call","path"}, "nth": 1, "count": 1|null, ...}
+    POST   /_sandbox/faults            arm one: {"fault": KIND, "match": {...}, "nth": 1, "count": 1 or null, ...}
     DELETE /_sandbox/faults[/ID]       disarm all, or one
     GET    /_sandbox/switches          lasting behaviour of the server (the protocol's own table of switches)
     POST   /_sandbox/switches          change some: {"name": value}
 
-Fault kinds and their options: `status` (status, retry_after, headers, body), `delay` (seconds), `slow` (bytes_per_second),
-`cut` (after: body bytes, reset), `drop` (reset; the request is read, nothing is answered or done), `lost_answer` (it is
-done, but not answered), `hang`, `wrong_range` (value), `no_range` (200 for a ranged request), `not_found_200`, `corrupt`,
-`no_gzip`, `long_json` (bytes), `other_status` (status, 210 by default). `match.kind` is the protocol's word for a path
-(Jama: rpc, upload, download, public, status, other), `match.call` an RPC method's name, `match.path` a regular expression.
+Fault kinds and their options: `status` (status, retry_after, headers, body), `delay` (seconds), `slow`
+(bytes_per_second), `cut` (after: body bytes, reset), `drop` (reset; the request is read, nothing is answered or
+done), `lost_answer` (it is done, but not answered), `hang`, `wrong_range` (value), `no_range` (200 for a ranged
+request), `not_found_200`, `corrupt`, `no_gzip`, `long_json` (bytes), `other_status` (status, 210 by default).
+`match.kind` is the protocol's word for a path (Jama: rpc, upload, download, public, status, other), `match.call` an
+RPC method's name, `match.path` a regular expression.
 """
 
 from __future__ import annotations

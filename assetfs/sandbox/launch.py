@@ -1,7 +1,8 @@
-"""Starting a sandbox: the store, the protocol's server, the HTTP server on loopback, and the line that says it is ready.
+"""Starting a sandbox: the store, the protocol's server, the HTTP server on loopback, and the line that says it is
+ready.
 
-It serves until SIGTERM or SIGINT and then ends with status 0; requests that are still running then have half a second. A
-temporary store is removed at the end, however the end comes about.
+It serves until SIGTERM or SIGINT and then ends with status 0; requests that are still running then have half a
+second. A temporary store is removed at the end, however the end comes about.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import trio
 from hypercorn.config import Config
@@ -68,7 +69,7 @@ async def _serve(server: Any, descriptor: int, announce: Callable[[], None]) -> 
             await anext(aiter(signals))
 
         async with trio.open_nursery() as nursery:
-            await nursery.start(partial(serve, Front(server), config, shutdown_trigger=stopped))
+            await nursery.start(partial(serve, cast(Any, Front(server)), config, shutdown_trigger=stopped))
             announce()
             sys.stdout.flush()
 

@@ -1,8 +1,9 @@
-"""The store room of every embedded server: one folder with a SQLite file per protocol and blobs named by their SHA-256.
+"""The store room of every embedded server: one folder with a SQLite file per protocol and blobs named by their
+SHA-256.
 
-A blob is immutable and is stored once, however many assets have it: `blobs/ab/cd/abcd…`. It comes into being by a rename
-from `scratch/` (same file system), so that a reader never sees half of one. The folder is either kept (`--data`) or a
-temporary one that the caller removes.
+A blob is immutable and is stored once, however many assets have it: `blobs/ab/cd/abcd…`. It comes into being by a
+rename from `scratch/` (same file system), so that a reader never sees half of one. The folder is either kept
+(`--data`) or a temporary one that the caller removes.
 """
 
 from __future__ import annotations

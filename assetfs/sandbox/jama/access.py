@@ -1,7 +1,7 @@
 """Access rights: roles hold create, read, update and delete flags per class and per object.
 
-A flag on a resource or collection, or on the nearest ancestor that has one, overrides the class's. Several flags on one
-object must all agree; of several roles the first class flag decides. That is the server's way, not a wish.
+A flag on a resource or collection, or on the nearest ancestor that has one, overrides the class's. Several flags on
+one object must all agree; of several roles the first class flag decides. That is the server's way, not a wish.
 """
 
 from __future__ import annotations

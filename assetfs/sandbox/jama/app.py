@@ -10,6 +10,7 @@ import base64
 import hashlib
 import sqlite3
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import trio
@@ -106,9 +107,7 @@ class Jama:
             return None
         if row is None or not row["is_active"]:
             return None
-        flags = {name: bool(row[name]) for name in ("is_staff", "is_superuser", "is_active")}
-        texts = {name: row[name] for name in ("id", "username", "first_name", "last_name", "email")}
-        return User(**texts, **flags)
+        return User(**{item.name: row[item.name] for item in fields(User)})
 
     def _call(self, user: User, db: sqlite3.Connection) -> Call:
         return Call(db, user, self.profile, self.switches, self.parts)

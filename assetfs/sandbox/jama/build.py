@@ -36,7 +36,8 @@ def describe(db: sqlite3.Connection) -> dict[str, Any]:
     keys = dict(db.execute("SELECT u.username, k.key FROM api_key k JOIN user u ON u.id = k.user_id").fetchall())
     project_id, root = db.execute("SELECT id, root_id FROM project ORDER BY id").fetchone()
     limits = db.execute(
-        "SELECT DISTINCT p.object_pk FROM permission p JOIN access a ON a.role_id = p.role_id JOIN user u ON u.id = a.user_id"
+        "SELECT DISTINCT p.object_pk FROM permission p JOIN access a ON a.role_id = p.role_id"
+        " JOIN user u ON u.id = a.user_id"
         " WHERE u.username = 'limited' AND p.object_pk IS NOT NULL"
     ).fetchall()
     return {

@@ -33,7 +33,7 @@ def live(call: Call, collection_id: object) -> sqlite3.Row:
 
 
 def subtree(call: Call, collection_id: int, *, deleted: bool = False) -> list[sqlite3.Row]:
-    """The collections below one, a level at a time, itself left out. Deleted ones, and what is below, only if asked for."""
+    """The collections below one, itself left out; deleted ones, and what is below them, only if asked for."""
     alive = "" if deleted else "AND c.deleted_at IS NULL"
     return call.rows(
         f"WITH RECURSIVE down(id) AS (SELECT c.id FROM collection c WHERE c.parent_id = ? {alive} UNION"
@@ -217,7 +217,8 @@ def _publish(call: Call, collection_id: object, public: bool) -> bool:
     moment = now()
     published = ", published_at = ?2" if public else ""
     call.db.execute(
-        f"UPDATE collection SET public_access = ?1, updated_at = ?2 {published} WHERE id IN (SELECT value FROM json_each(?3))",
+        f"UPDATE collection SET public_access = ?1, updated_at = ?2 {published}"
+        " WHERE id IN (SELECT value FROM json_each(?3))",
         (public, moment, id_list(item["id"] for item in rows)),
     )
     return True

@@ -1,6 +1,7 @@
 """What a method has at hand while it runs: the database, who calls, and the server's settings.
 
-A `Call` lives for one RPC call or one upload or download, inside one transaction. Rights are looked up once per project.
+A `Call` lives for one RPC call or one upload or download, inside one transaction. Rights are looked up once per
+project.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Switches:
 
 @dataclass(frozen=True)
 class User:
-    """A row of `user`."""
+    """A row of `user`; its flags are 0 or 1."""
 
     id: int
     username: str

@@ -1,7 +1,7 @@
 """Downloading: which bytes a Range header means to this server, and what a download is called.
 
-The rules are the server's own and not those of HTTP: an open range at or past the end is the whole file with 200, a closed
-one is 416; several ranges, other units and nonsense are ignored. No validator is sent or heard.
+The rules are the server's own and not those of HTTP: an open range at or past the end is the whole file with 200, a
+closed one is 416; several ranges, other units and nonsense are ignored. No validator is sent or heard.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The ways a call is refused, and the exact words.
 
 Whatever else is raised while a call runs decides the HTTP status as on the real server: a KeyError, TypeError or
-ValueError is 400 "Bad Request", anything else (an AttributeError on a number that is no title, SQLite's IntegrityError on
-a value that is there already) is 500.
+ValueError is 400 "Bad Request", anything else (an AttributeError on a number that is no title, SQLite's
+IntegrityError on a value that is there already) is 500.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """Metadata: sets, fields, and values on resources and collections.
 
-Values are stripped when they are saved but looked up as they came: a value that is there already, sent again with blanks
-around it, hits the database's uniqueness and is an HTTP 500. ExifTool values cannot be changed or removed, but added.
+Values are stripped when they are saved but looked up as they came: a value that is there already, sent again with
+blanks around it, hits the database's uniqueness and is an HTTP 500. ExifTool values cannot be changed or removed, but
+added.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 from assetfs.sandbox.jama import serialise
@@ -19,7 +21,7 @@ from assetfs.sandbox.jama.resources import live_resource, touch
 from assetfs.sandbox.jama.serialise import Json
 
 FIELD = "SELECT f.*, s.title AS set_title FROM metadata f JOIN metadataset s ON s.id = f.set_id"
-LOOK_UP = {"resource": live_resource, "collection": live}
+LOOK_UP: dict[str, Callable[[Call, object], sqlite3.Row]] = {"resource": live_resource, "collection": live}
 
 
 def _field(call: Call, metadata_id: object) -> sqlite3.Row:
@@ -241,7 +243,8 @@ def remove_meta_value_from_collection(
         for item in rows:
             access.check_row("update", kind, item)
         call.db.execute(
-            f"DELETE FROM {kind}_value WHERE metadata_id = ? AND value = ? AND owner_id IN (SELECT value FROM json_each(?))",
+            f"DELETE FROM {kind}_value WHERE metadata_id = ? AND value = ?"
+            " AND owner_id IN (SELECT value FROM json_each(?))",
             (row["metadata_id"], row["value"], id_list(item["id"] for item in rows)),
         )
     return True

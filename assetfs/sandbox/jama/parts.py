@@ -1,7 +1,7 @@
 """The parts of unfinished uploads: one folder per user, project and hash, as files named `<total>-<n>.part`.
 
-Parts of several totals can lie side by side. A `.lock` in the folder says that a request is assembling; one that is left
-over from a dead server makes every later chunk answer 202.
+Parts of several totals can lie side by side. A `.lock` in the folder says that a request is assembling; one that is
+left over from a dead server makes every later chunk answer 202.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Which Jama server this is: the three generations whose wire protocol differs, as a table.
 
-`current` is 2026.10.16.1, `legacy` stands for 0.3.7 and older, `classic` is the API of client 0.0.14, without projects.
+`current` is 2026.10.16.1, `legacy` stands for 0.3.7 and older, `classic` is the API of client 0.0.14, without
+projects.
 """
 
 from __future__ import annotations

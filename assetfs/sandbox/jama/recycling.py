@@ -80,8 +80,10 @@ def delete_collection(call: Call, collection_id: object, recursive: object = Fal
 
 @method
 def delete_resource(call: Call, resource_id: object) -> bool:
-    """Delete a resource; true also when there is none. It is taken out of its collections first, and a deleted one among
-    them makes the call fail."""
+    """Delete a resource; true also when there is none.
+
+    It is taken out of its collections first, and a deleted one among them makes the call fail.
+    """
     row = call.row("SELECT * FROM resource WHERE id = ? AND deleted_at IS NULL", as_id(resource_id))
     if row is None:
         return True

@@ -62,7 +62,8 @@ def resources(
         values = [id_list(only_tags)]
     rows = call.rows(
         "SELECT r.* FROM membership m JOIN resource r ON r.id = m.resource_id WHERE m.collection_id = ?"
-        f" AND r.deleted_at IS {'NOT NULL' if only_deleted_items else 'NULL'}{tagged} ORDER BY {order} LIMIT ? OFFSET ?",
+        f" AND r.deleted_at IS {'NOT NULL' if only_deleted_items else 'NULL'}{tagged}"
+        f" ORDER BY {order} LIMIT ? OFFSET ?",
         row["id"],
         *values,
         stop - start,
@@ -76,8 +77,9 @@ def resources(
 def ancestors_from_resource(call: Call, resource_id: object) -> list[list[Json]]:
     """One chain, root first, per live and readable collection that has the resource, by the title of the last one."""
     places = call.rows(
-        "SELECT c.* FROM membership m JOIN collection c ON c.id = m.collection_id JOIN resource r ON r.id = m.resource_id"
-        " WHERE m.resource_id = ? AND c.deleted_at IS NULL AND r.deleted_at IS NULL ORDER BY c.title, c.id",
+        "SELECT c.* FROM membership m JOIN collection c ON c.id = m.collection_id"
+        " JOIN resource r ON r.id = m.resource_id WHERE m.resource_id = ? AND c.deleted_at IS NULL"
+        " AND r.deleted_at IS NULL ORDER BY c.title, c.id",
         as_id(resource_id),
     )
     if not places:
@@ -163,8 +165,8 @@ def set_representative_resource(call: Call, collection_id: object, resource_id: 
 def replace_file(call: Call, from_resource_id: object, to_resource_id: object) -> bool:
     """Give a resource the content of another, which is then gone for good.
 
-    The target keeps its title, places, tags and values except ExifTool's. Called with one resource twice, it deletes that
-    resource with all that hangs on it and then writes it back bare, as new.
+    The target keeps its title, places, tags and values except ExifTool's. Called with one resource twice, it deletes
+    that resource with all that hangs on it and then writes it back bare, as new.
     """
     source, target = live_resource(call, from_resource_id), live_resource(call, to_resource_id)
     if source["project_id"] != target["project_id"]:
@@ -190,8 +192,8 @@ def replace_file(call: Call, from_resource_id: object, to_resource_id: object) -
     content = tuple(source[name] for name in ("mime", "hash", "size", "width", "height"))
     if source["id"] == target["id"]:
         call.db.execute(
-            "INSERT INTO resource (mime, hash, size, width, height, id, project_id, title, original_name, ark, created_at,"
-            " updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO resource (mime, hash, size, width, height, id, project_id, title, original_name, ark,"
+            " created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*content, *(target[n] for n in ("id", "project_id", "title", "original_name", "ark")), moment, moment),
         )
     else:

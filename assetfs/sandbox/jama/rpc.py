@@ -1,8 +1,8 @@
 """The RPC envelope: not JSON-RPC 2.0, though it looks like it.
 
-`{"method", "params", "id"}` gives HTTP 200 with `{"result", "error", "id"}`, `error` being a text. An array is a batch: one
-call after the other, each in a transaction of its own. A malformed item makes the whole request 400 or 500 although what
-came before it stays committed. An object as params is the list of its keys.
+`{"method", "params", "id"}` gives HTTP 200 with `{"result", "error", "id"}`, `error` being a text. An array is a
+batch: one call after the other, each in a transaction of its own. A malformed item makes the whole request 400 or 500
+although what came before it stays committed. An object as params is the list of its keys.
 """
 
 from __future__ import annotations

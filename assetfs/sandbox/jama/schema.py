@@ -1,8 +1,8 @@
 """The tables of the Jama sandbox.
 
-Ids are never used twice (AUTOINCREMENT), one sequence per table, so a collection and a resource can share one. Times are
-microseconds since the epoch. `UNIQUE (title, project, parent)` of a collection counts deleted rows too: a quirk that
-clients meet. `size` is stored and never sent.
+Ids are never used twice (AUTOINCREMENT), one sequence per table, so a collection and a resource can share one. Times
+are microseconds since the epoch. `UNIQUE (title, project, parent)` of a collection counts deleted rows too: a quirk
+that clients meet. `size` is stored and never sent.
 """
 
 SCHEMA = """
@@ -19,7 +19,8 @@ CREATE TABLE IF NOT EXISTS role (
   id INTEGER PRIMARY KEY AUTOINCREMENT, project_id INTEGER NOT NULL, label TEXT NOT NULL, UNIQUE (project_id, label));
 CREATE TABLE IF NOT EXISTS permission (
   id INTEGER PRIMARY KEY AUTOINCREMENT, role_id INTEGER NOT NULL, object_class TEXT NOT NULL, object_pk INTEGER,
-  object_create INTEGER NOT NULL, object_read INTEGER NOT NULL, object_update INTEGER NOT NULL, object_delete INTEGER NOT NULL);
+  object_create INTEGER NOT NULL, object_read INTEGER NOT NULL, object_update INTEGER NOT NULL,
+  object_delete INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS access (
   id INTEGER PRIMARY KEY AUTOINCREMENT, project_id INTEGER NOT NULL, user_id INTEGER NOT NULL, role_id INTEGER NOT NULL,
   UNIQUE (project_id, user_id, role_id));
@@ -29,8 +30,9 @@ CREATE TABLE IF NOT EXISTS property (
 
 CREATE TABLE IF NOT EXISTS collection (
   id INTEGER PRIMARY KEY AUTOINCREMENT, project_id INTEGER NOT NULL, parent_id INTEGER, title TEXT NOT NULL,
-  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, deleted_at INTEGER, public_access INTEGER NOT NULL DEFAULT 0,
-  published_at INTEGER, representative_id INTEGER, ark TEXT, UNIQUE (title, project_id, parent_id));
+  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, deleted_at INTEGER,
+  public_access INTEGER NOT NULL DEFAULT 0, published_at INTEGER, representative_id INTEGER,
+  ark TEXT, UNIQUE (title, project_id, parent_id));
 CREATE INDEX IF NOT EXISTS collection_parent ON collection (parent_id, deleted_at);
 CREATE INDEX IF NOT EXISTS collection_project ON collection (project_id, deleted_at);
 

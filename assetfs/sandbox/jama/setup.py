@@ -10,26 +10,10 @@ import sqlite3
 from assetfs.sandbox.jama.access import CLASSES, create_role, grant
 from assetfs.sandbox.jama.context import now
 
-DUBLIN_CORE = [
-    "title",
-    "creator",
-    "subject",
-    "description",
-    "publisher",
-    "contributor",
-    "date",
-    "type",
-    "format",
-    "identifier",
-    "source",
-    "language",
-    "relation",
-    "coverage",
-    "rights",
-    "audience",
-    "provenance",
-    "rightsholder",
-]
+DUBLIN_CORE = (
+    *("title", "creator", "subject", "description", "publisher", "contributor", "date", "type", "format"),
+    *("identifier", "source", "language", "relation", "coverage", "rights", "audience", "provenance", "rightsholder"),
+)
 READ_ONLY, NO_ACCESS, READ_WRITE = "project read only", "project no access", "project read/write"
 STOCK_ROLES = {READ_ONLY: "r", NO_ACCESS: "", READ_WRITE: "crud"}
 

@@ -1,7 +1,8 @@
 """Uploading in chunks: what a chunk's headers mean, what is known already, and what becomes of a complete file.
 
-The order of checks is the protocol: key, project, right to create, headers, known content (the body is not read then),
-lock, chunk. A complete file whose digest is not the announced one becomes a resource all the same, and the answer is 210.
+The order of checks is the protocol: key, project, right to create, headers, known content (the body is not read
+then), lock, chunk. A complete file whose digest is not the announced one becomes a resource all the same, and the
+answer is 210.
 """
 
 from __future__ import annotations
@@ -133,8 +134,8 @@ def create(call: Call, chunk: Chunk, project_id: int, content: Path, mime: str, 
         width, height = measure(content, mime)
         moment = now()
         resource_id = call.insert(
-            "INSERT INTO resource (project_id, title, original_name, mime, hash, size, width, height, created_at, updated_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO resource (project_id, title, original_name, mime, hash, size, width, height, created_at,"
+            " updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(project_id, chunk.name, chunk.name, mime, digest, size, width, height, moment, moment),
         )
     _attach(call, chunk, resource_id, project_id)

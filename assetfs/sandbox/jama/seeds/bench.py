@@ -1,7 +1,7 @@
 """The seed `bench`: much of everything, made quickly and the same every time.
 
-"ten-thousand" has small texts, "thousand-10k" has 1,000 files of 10 KiB, "large" one file of 1 GiB, and "big" (only with
---bench-big N) has N resources that share no content but are one line each.
+"ten-thousand" has small texts, "thousand-10k" has 1,000 files of 10 KiB, "large" one file of 1 GiB, and "big" (only
+with --bench-big N) has N resources that share no content but are one line each.
 """
 
 from __future__ import annotations
