@@ -1,0 +1,246 @@
+"""The tour: a table of shell commands, each run against a mount, shown with its real output, and verified.
+
+A step is a row: what it shows, the command, and what must be true of its result. Commands run in the mounted folder and
+find what they need in shell variables (`$text`, `$first`, `$second`, …), which `_variables` fills by looking at what
+is mounted, so that the table does not depend on one set of samples.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from assetfs.cli import document, mountinfo
+from assetfs.failure import Failure, Status
+
+OPTIONS: Mapping[str, str] = {"read_only": "yes"}
+"""How the demo is mounted."""
+_DEADLINE = 120.0
+_LINES = 14
+"""So many lines of output are shown, the rest is counted."""
+
+
+class Scene(msgspec.Struct, kw_only=True):
+    """What a check may look at."""
+
+    mountpoint: Path
+    protocol: str
+    variables: Mapping[str, str]
+    status: int = 0
+    output: str = ""
+    requests: int = 0
+    """Requests that the mount has sent to the server while the command ran."""
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to see. `verify` returns what was seen, for people, or raises AssertionError with what is wrong."""
+
+    title: str
+    command: str
+    verify: Callable[[Scene], str]
+    fails: bool = False
+    """The command is meant to be refused."""
+    needs: tuple[str, ...] = ()
+    """Variables without which there is nothing to show: the step is left out and says so."""
+    outside: bool = False
+    """Run outside of the mounted folder."""
+
+
+def _has(*words: str) -> Callable[[Scene], str]:
+    def verify(scene: Scene) -> str:
+        for word in words:
+            expected = word.format(protocol=scene.protocol)
+            assert expected in scene.output, f"'{expected}' is missing"
+        return ""
+
+    return verify
+
+
+def _lists(scene: Scene) -> str:
+    lines = len([line for line in scene.output.splitlines() if not line.startswith("total ")])
+    assert lines > 0, "nothing is listed"
+    return f"{lines} entries"
+
+
+def _reads(scene: Scene) -> str:
+    assert scene.output.strip(), "nothing was read"
+    return ""
+
+
+def _archives(scene: Scene) -> str:
+    archived, content = int(scene.output.split()[-1]), int(scene.variables["bytes"])
+    assert archived > content, f"the archive has {archived} bytes, the files {content}"
+    return f"all {content} bytes of content are in it"
+
+
+def _same_inode(scene: Scene) -> str:
+    numbers = {line.split()[0] for line in scene.output.splitlines()}
+    assert len(numbers) == 1, f"different inodes: {', '.join(sorted(numbers))}"
+    return "two names, one asset"
+
+
+def _asks_nothing(scene: Scene) -> str:
+    assert scene.requests == 0, f"{scene.requests} requests were sent"
+    return "no request was sent to the server"
+
+
+def _is_gone(scene: Scene) -> str:
+    assert mountinfo.at(scene.mountpoint) is None, "it is still mounted"
+    return "the drive is gone"
+
+
+STEPS: tuple[Step, ...] = (
+    Step(title="Folders are the repository's own", command="ls -l", verify=_lists),
+    Step(title="All of it can be searched", command="find . -type f | sort", verify=_lists),
+    Step(title="A file is read when it is opened", command='cat "$text"', verify=_reads, needs=("text",)),
+    Step(title="Only what is asked for is fetched", command='head -c 16 "$large" | od -c', verify=_reads),
+    Step(
+        title="What is known about an asset is in its attributes",
+        command='getfattr -d "$first"',
+        verify=_has("user.{protocol}.id"),
+    ),
+    Step(title="Programs work unchanged", command="tar c . | wc -c", verify=_archives),
+    Step(
+        title="The bytes are the server's",
+        command='curl -sS --fail -K "$curlrc" "${url}download/$(getfattr --only-values -n user.$protocol.id "$first")"'
+        ' | cmp - "$first" && echo identical',
+        verify=_has("identical"),
+        needs=("curlrc",),
+    ),
+    Step(
+        title="An asset in two collections is one file with two names",
+        command='stat -c "%i  %n" "$link_a" "$link_b"',
+        verify=_same_inode,
+        needs=("link_a",),
+    ),
+    Step(title="Looking again costs nothing", command="ls -l", verify=_asks_nothing),
+    Step(
+        title="A drive that is mounted read-only refuses changes",
+        command="touch new-file",
+        verify=_has("Read-only file system"),
+        fails=True,
+    ),
+    Step(
+        title="The mount says how it is",
+        command='assetfs status "$mountpoint"',
+        verify=_has("ok"),
+        outside=True,
+    ),
+    Step(
+        title="Unmounting waits for what is still owed to the server",
+        command='assetfs umount "$mountpoint" && echo unmounted',
+        verify=_is_gone,
+        outside=True,
+    ),
+)
+
+_HEADERS = {"jama": "X-Api-Key: {credential}"}
+"""How each protocol is shown a credential, where a plain download by its id exists."""
+
+
+def _variables(place: Path, announced: Mapping[str, Any], scratch: Path) -> dict[str, str]:
+    """What the commands talk about: some files of the mount, and the server."""
+    found = {"mountpoint": str(place), "protocol": str(announced["protocol"]), "url": str(announced["url"])}
+    files: list[tuple[str, os.stat_result]] = []
+    for folder, folders, names in os.walk(place):
+        folders.sort()
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            files.append((os.path.relpath(path, place), os.stat(path, follow_symlinks=False)))
+    if not files:
+        raise Failure("the mounted repository has no files: there is nothing to show")
+    inodes: dict[int, str] = {}
+    for name, status in files:
+        if (other := inodes.setdefault(status.st_ino, name)) != name and "link_a" not in found:
+            found |= {"link_a": other, "link_b": name}
+    found["first"] = next((name for name, status in files if status.st_size), files[0][0])
+    found["large"] = max(files, key=lambda pair: pair[1].st_size)[0]
+    found["bytes"] = str(sum(status.st_size for _, status in files))
+    texts = [
+        name for name, status in files if name.lower().endswith((".txt", ".md", ".csv")) and status.st_size < 65536
+    ]
+    if texts:
+        found["text"] = texts[0]
+    if header := _HEADERS.get(found["protocol"]):
+        curlrc = scratch / "curlrc"
+        curlrc.touch(mode=0o600)
+        curlrc.write_text(f'header = "{header.format(**announced)}"\n')
+        found["curlrc"] = str(curlrc)
+    return found
+
+
+def take(place: Path, announced: Mapping[str, Any], scratch: Path) -> int:
+    """Run all steps; raises Failure with the first that is not as it should be."""
+    for tool in ("getfattr", "curl"):
+        if shutil.which(tool) is None:
+            raise Failure(f"the tour needs {tool}: install the package {'attr' if tool == 'getfattr' else tool}")
+    variables = _variables(place, announced, scratch)
+    scene = Scene(mountpoint=place, protocol=str(announced["protocol"]), variables=variables)
+    print(f"A {scene.protocol} repository with sample assets is mounted at {place}\n", flush=True)
+    began = time.monotonic()
+    for position, step in enumerate(STEPS, start=1):
+        print(_styled(f"{position}. {step.title}", "1"))
+        if any(name not in variables for name in step.needs):
+            print("   (the samples have nothing to show this with)\n", flush=True)
+            continue
+        try:
+            _take(step, scene)
+        except AssertionError as wrong:
+            raise Failure(f"step {position} of the tour failed ({step.title}): {wrong}") from None
+    print(f"The tour took {time.monotonic() - began:.1f} s. assetfs demo lets you look around yourself.")
+    return Status.DONE
+
+
+def _take(step: Step, scene: Scene) -> None:
+    print(_styled(f"   $ {step.command}", "36"), flush=True)
+    before = _requests(scene.mountpoint)
+    environment = {**os.environ, **scene.variables, "LC_ALL": "C.UTF-8"}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment.get('PATH', os.defpath)}"
+    with tempfile.TemporaryFile() as output:
+        try:
+            scene.status = subprocess.run(  # noqa: S603
+                ["bash", "-o", "pipefail", "-c", step.command],  # noqa: S607
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/" if step.outside else scene.mountpoint,
+                env=environment,
+                timeout=_DEADLINE,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it did not end within {_DEADLINE:.0f} s") from None
+        output.seek(0)
+        scene.output = output.read().decode(errors="replace")
+    scene.requests = _requests(scene.mountpoint) - before
+    _show(scene.output)
+    assert (scene.status != 0) == step.fails, f"status {scene.status}"
+    seen = step.verify(scene)
+    print(_styled(f"   ok{': ' if seen else ''}{seen}", "32") + "\n", flush=True)
+
+
+def _requests(place: Path) -> int:
+    try:
+        return document.read(place).requests
+    except (TimeoutError, OSError):
+        return 0
+
+
+def _show(output: str) -> None:
+    lines = output.splitlines()
+    for line in lines[:_LINES]:
+        print(f"     {line}")
+    if len(lines) > _LINES:
+        print(f"     … and {len(lines) - _LINES} more lines")
+
+
+def _styled(text: str, code: str) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if sys.stdout.isatty() else text
