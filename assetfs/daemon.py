@@ -18,6 +18,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import trio
 
@@ -44,8 +45,13 @@ from assetfs.repository import (
 )
 from assetfs.vfs.attributes import Ownership
 from assetfs.vfs.filesystem import FileSystem, Timeouts
+from assetfs.writeback.journal import Journal, JournalDamaged
+from assetfs.writeback.writeback import Settings, WriteBack
 
 log = logging.getLogger("assetfs")
+
+LISTED = 1000
+"""Uploads that the status document names one by one."""
 
 SAVE_EVERY = 5.0
 """Seconds between two saves of the catalogue; what is lost at a crash is learned again."""
@@ -103,12 +109,16 @@ def repository_key(config: MountConfig) -> str:
     return f"{address.backend}+{address.url.geturl()} {address.user or ''}"
 
 
+def state_folder(config: MountConfig) -> Path:
+    """Where the lock, the journal and the staging files of this repository are."""
+    return config.state_dir / hashlib.blake2b(repository_key(config).encode(), digest_size=8).hexdigest()
+
+
 class _locked:  # noqa: N801 - used as a statement
     """One daemon per repository and state folder: the lock file names the process that holds it."""
 
     def __init__(self, config: MountConfig) -> None:
-        key = hashlib.blake2b(repository_key(config).encode(), digest_size=8).hexdigest()
-        self._path = config.state_dir / key / "lock"
+        self._path = state_folder(config) / "lock"
         self._source = config.source
         self._file = -1
 
@@ -152,6 +162,7 @@ async def _mounted(
 ) -> AsyncIterator[Session]:
     """Everything that lives as long as the mount."""
     catalogue = await trio.to_thread.run_sync(Catalogue, config.cache_dir / "catalogue.sqlite")
+    read_only = config.read_only or not (repository.capabilities.upload or repository.capabilities.set_metadata)
     disk = None
     if config.cache:
         disk = await trio.to_thread.run_sync(
@@ -172,16 +183,19 @@ async def _mounted(
                 verify=config.verify,
             )
             status = StatusDocument(config, identity, repository, store)
+            writeback = None if read_only else await trio.to_thread.run_sync(_write_back, config, repository, store)
+            status.writeback = writeback
             fs = FileSystem(
                 repository,
                 root,
                 store,
                 nursery,
-                owner=Ownership(config.uid, config.gid, config.umask, read_only=True),
+                owner=Ownership(config.uid, config.gid, config.umask, read_only),
                 timeouts=Timeouts(
                     config.attr_timeout, config.entry_timeout, config.negative_timeout, config.list_timeout
                 ),
                 status=status.document,
+                writeback=writeback,
             )
             hello = trio.Event()
             operations = Operations(fs, deadline=config.timeout, ready=hello.set)
@@ -192,7 +206,7 @@ async def _mounted(
                     config.mountpoint,
                     name=config.source,
                     allow_other=config.allow_other,
-                    read_only=True,
+                    read_only=read_only,
                     more=config.kernel_options,
                 )
             except RuntimeError as error:
@@ -201,13 +215,44 @@ async def _mounted(
                 nursery.start_soon(_announce, hello, session, config, status, ready)
                 nursery.start_soon(_signals, session)
                 nursery.start_soon(_save, catalogue)
+                if writeback is not None:
+                    nursery.start_soon(writeback.run)
                 yield session
             finally:
                 with trio.CancelScope(shield=True):
                     await trio.to_thread.run_sync(session.close)
+                    if writeback is not None:
+                        await writeback.drain(config.drain)
             nursery.cancel_scope.cancel()
+        if writeback is not None:
+            writeback.close()
     finally:
         catalogue.close()
+
+
+def _write_back(config: MountConfig, repository: Repository, store: ContentStore) -> WriteBack:
+    """Open the journal, and take over what the last daemon left. Blocks."""
+    folder = state_folder(config) / "staging"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings = Settings(
+        delay=config.write_back_delay,
+        through=config.write_mode == "through",
+        fsync_server=config.fsync == "server",
+        uploads=config.uploads,
+        local_only=config.local_only,
+        backups=config.backup,
+    )
+    try:
+        journal = Journal(state_folder(config) / "journal.sqlite")
+        writeback = WriteBack(repository, store, journal, folder, settings)
+        writeback.recover()
+    except JournalDamaged as damage:
+        raise MountFailed(
+            f"{damage}: nothing was changed; what was written is in {folder}. Move both away, or mount with --read-only"
+        ) from None
+    except OSError as error:
+        raise MountFailed(f"{folder} cannot be written: {error.strerror}; mount with --read-only, or mend it") from None
+    return writeback
 
 
 async def _announce(
@@ -248,6 +293,7 @@ class StatusDocument:
         self._since = time.monotonic()
         self.fs: FileSystem | None = None
         self.operations: Operations | None = None
+        self.writeback: WriteBack | None = None
         self.untuned: dict[str, str] = {}
 
     def document(self) -> dict[str, object]:
@@ -266,7 +312,7 @@ class StatusDocument:
             "server": self._identity.server,
             "user": self._identity.user,
             "url": self._identity.url,
-            "read_only": True,
+            "read_only": self.writeback is None,
             "requests": {"total": sum(requests.values()), "by_label": dict(requests)},
             "content": self._store.status(),
             "inodes": len(self.fs.inodes),
@@ -275,5 +321,18 @@ class StatusDocument:
             "operations": dict(self.operations.counts),
             "errors": dict(self.operations.errors),
             "not_tuned": self.untuned,
-            "uploads": {"pending": 0, "failed": 0},
+            "uploads": self._uploads(),
+        }
+
+    def _uploads(self) -> dict[str, object]:
+        """What is owed to the server. `pending` and `failed` together are what an unmount would leave."""
+        if self.writeback is None:
+            return {"pending": 0, "failed": 0, "list": []}
+        owed = [self.writeback.account(staged) for staged in self.writeback.owed()]
+        failed = sum(account["state"] == "failed" for account in owed)
+        return {
+            "pending": len(owed) - failed,
+            "failed": failed,
+            **self.writeback.uploader.counts,
+            "list": owed[:LISTED],
         }

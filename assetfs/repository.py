@@ -158,6 +158,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     lazy_attributes: frozenset[str] = frozenset()
     """Attributes that cost a request each: they answer to `attribute`, and are not in `metadata`."""
     aliases: Mapping[str, Alias] = {}
+    writable: tuple[str, ...] = ()
+    """Shell patterns of attributes that a new file can be given. Others are read-only, and ignored on a new file, so
+    that copying a file with its attributes works."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -385,7 +388,7 @@ class Repository(ABC):
         """A new file. Nothing is visible under its name before it is complete.
 
         Repeated with the ledger of a broken try it continues, and never makes a second node. Raises Conflict when an
-        entry of that name, or the same content under another name, is there (`Conflict.node` says which),
+        entry of that name is there, SameContent when the same content is there under another name (`node` says which),
         NameRejected, TooLarge, QuotaExceeded, Forbidden, Unsupported (type), ProtocolViolation (what arrived differs).
         """
         raise Unsupported(f"{self.name} cannot take new files")
@@ -394,7 +397,8 @@ class Repository(ABC):
         """New content for an existing file; metadata, tags, links and (`replace_keeps_id`) its id stay.
 
         `node.version` is the version that the new content was made from: when the server has another one, it raises
-        Conflict and leaves both as they are. Visible at once or not at all. Continues like `upload`.
+        Conflict and leaves both as they are; SameContent as in `upload`. Visible at once or not at all. Continues like
+        `upload`.
         """
         raise Unsupported(f"{self.name} cannot replace content")
 
@@ -402,13 +406,18 @@ class Repository(ABC):
         """Remove what a transfer with this ledger state may have left on the server. Idempotent."""
         return
 
-    async def rename(self, node: Node, folder: Node, name: str) -> Node:
-        """Give a node of `folder` another name there. Raises Conflict when the name is taken, NameRejected."""
+    async def rename(self, node: Node, folder: Node, name: str, over: Node | None = None) -> Node:
+        """Give a node of `folder` another name there. Raises Conflict when the name is taken, NameRejected.
+
+        `over` is the node that has the name now and is to give way: a file's content goes into it where the protocol
+        can (then it is `over`, with its own id, that is returned), else it is removed; an empty folder is removed.
+        Nothing is removed before the name is sure to be had."""
         raise Unsupported(f"{self.name} cannot rename")
 
-    async def move(self, node: Node, source: Node, destination: Node, name: str) -> Node:
+    async def move(self, node: Node, source: Node, destination: Node, name: str, over: Node | None = None) -> Node:
         """Take a node from one folder to another, under `name`. Raises Conflict; Unsupported across scopes that the
-        protocol keeps apart (the caller then copies). Either done or undone when it returns or raises."""
+        protocol keeps apart (the caller then copies). Either done or undone when it returns or raises. `over` as in
+        `rename`."""
         raise Unsupported(f"{self.name} cannot move")
 
     async def link(self, node: Node, folder: Node, name: str) -> Node:
@@ -488,6 +497,10 @@ class Conflict(RepositoryError):
         super().__init__(message)
         self.node = node
         """What is in the way, where that is known."""
+
+
+class SameContent(Conflict):
+    """The server keeps equal bytes once, and has these already, in `node`."""
 
 
 class NotEmpty(RepositoryError):

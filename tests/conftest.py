@@ -1,12 +1,45 @@
-"""Fixtures that all kinds of tests share."""
+"""What all tests share: servers, a home without the user's own configuration, and the kernel's door for mounts."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.sandboxes import RunningSandbox, start_sandbox
+
+pytest_plugins = ["tests.fixtures"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("mount") is None or os.access("/dev/fuse", os.R_OK | os.W_OK):
+        return
+    reason = "/dev/fuse is missing or closed to this user: tests that mount cannot run here"
+    if os.environ.get("CI"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own for every test; nothing of ASSETFS_… but what tests of real servers need."""
+    for name in list(os.environ):
+        if name.startswith("ASSETFS_") and not name.startswith("ASSETFS_LIVE_"):
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    for variable, folder in (
+        ("XDG_CONFIG_HOME", "config"),
+        ("XDG_CACHE_HOME", "cache"),
+        ("XDG_STATE_HOME", "state"),
+        ("XDG_RUNTIME_DIR", "run"),
+    ):
+        place = home / folder
+        place.mkdir(mode=0o700, exist_ok=True)
+        monkeypatch.setenv(variable, str(place))
+    return home
 
 
 @pytest.fixture(scope="session")

@@ -132,27 +132,16 @@ def _mounted(announced: Mapping[str, Any], place: Path, scratch: Path) -> Iterat
 
 def _unmount(place: Path, pid: int) -> None:
     """Take the mount away whatever holds it, and see its daemon end."""
+    birth = records.born(pid)
     if mountinfo.at(place) is not None:
         drain(place, time.monotonic() + _PATIENCE)
         mountinfo.unmount(place, lazy=True)
-    birth = records.born(pid)
-    for patience, how in ((2 * _PATIENCE, signal.SIGTERM), (_PATIENCE, signal.SIGKILL), (_PATIENCE, None)):
-        deadline = time.monotonic() + patience
-        while birth is not None and records.born(pid) == birth and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if how is None or birth is None or records.born(pid) != birth:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, how)
+    records.see_end(pid, birth, _PATIENCE, signal.SIGTERM, signal.SIGKILL)
 
 
 def _explain(place: Path, announced: Mapping[str, Any]) -> None:
     print(f"A {announced['protocol']} repository with sample assets is mounted at {place}")
     print("In another terminal, or in a file manager, try:\n")
-    for command in (
-        f"ls -lR {place}",
-        f"find {place} -type f -exec getfattr -d {{}} +",
-        f"cat {place}/.assetfs/status.json",
-    ):
-        print(f"    {command}")
+    for command in ("ls -lR {}", "find {} -type f -exec getfattr -d {{}} +", "cat {}/.assetfs/status.json"):
+        print(f"    {command.format(place)}")
     print("\nassetfs demo --tour shows more. Ctrl-C ends the demo; nothing is left behind.", flush=True)

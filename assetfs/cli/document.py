@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from assetfs.cli.mountinfo import within
+from assetfs.cli.mountinfo import ask
 
 PLACE = Path(".assetfs", "status.json")
 
@@ -51,11 +51,8 @@ class Document:
 def read(mountpoint: Path, seconds: float = 3.0) -> Document:
     """Ask the mount. Raises TimeoutError when it does not answer, OSError when it cannot."""
 
-    def ask() -> bytes:
-        return (mountpoint / PLACE).read_bytes()
-
     try:
-        content = json.loads(within(seconds, ask))
+        content = json.loads(ask(seconds, "cat", "--", str(mountpoint / PLACE)))
     except ValueError:
         content = {}
     return Document(content if isinstance(content, dict) else {})

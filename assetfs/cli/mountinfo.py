@@ -1,7 +1,7 @@
 """What the kernel says about mounts: /proc/self/mountinfo, and the controls of a FUSE connection.
 
-Nothing here touches a mounted file system itself except `within` a deadline: a mount whose daemon hangs would take its
-asker along.
+Nothing here touches a mounted file system itself; `ask` has it done by a process that may be left behind, because a
+mount whose daemon hangs takes its asker along.
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ import errno
 import os
 import re
 import subprocess
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
@@ -23,7 +20,7 @@ FSTYPE = "fuse.assetfs"
 """What our mounts are called (mount option `subtype=assetfs`)."""
 CONNECTIONS = Path("/sys/fs/fuse/connections")
 
-T = TypeVar("T")
+_ANSWERS = (errno.ENOTCONN, errno.ECONNABORTED, errno.ENOENT, errno.EACCES, errno.EPERM)
 
 
 class Mounted(msgspec.Struct, frozen=True):
@@ -81,31 +78,39 @@ def at(mountpoint: Path) -> Mounted | None:
     return next((mounted for mounted in reversed(mounts()) if mounted.mountpoint == mountpoint), None)
 
 
-def within(seconds: float, function: Callable[[], T]) -> T:
-    """Call it in a thread and wait so long. Raises TimeoutError, leaving the thread to its fate."""
-    outcome: list[T] = []
-    trouble: list[BaseException] = []
+def ask(seconds: float, *command: str) -> bytes:
+    """What a command that looks at a mount prints. Raises TimeoutError, or OSError with what the mount answered.
 
-    def call() -> None:
-        try:
-            outcome.append(function())
-        except BaseException as error:
-            trouble.append(error)
-
-    thread = threading.Thread(target=call, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if trouble:
-        raise trouble[0]
-    if not outcome:
-        raise TimeoutError
-    return outcome[0]
+    It is a process of its own, and left alone when it is late: whoever waits in a mount that hangs cannot be ended, not
+    even by SIGKILL, before the mount is cut off. A thread of ours would keep all of us.
+    """
+    process = subprocess.Popen(  # noqa: S603
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "LC_ALL": "C"},
+        start_new_session=True,
+    )
+    try:
+        output, errors = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.returncode = -9  # nobody waits for it
+        raise TimeoutError from None
+    if process.returncode != 0:
+        said = errors.decode(errors="replace").strip()
+        number = next((each for each in _ANSWERS if said.endswith(os.strerror(each))), errno.EIO)
+        raise OSError(number, said)
+    return output
 
 
 def is_dead(mountpoint: Path) -> bool:
     """Whether the mount there has lost its daemon ("Transport endpoint is not connected")."""
     try:
-        within(5, lambda: os.stat(mountpoint))
+        ask(5, "stat", "--", str(mountpoint))
+    except TimeoutError:
+        return False
     except OSError as error:
         return error.errno in (errno.ENOTCONN, errno.ECONNABORTED)
     return False

@@ -11,6 +11,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import signal
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,6 +49,22 @@ def born(pid: int) -> int | None:
     except OSError:
         return None
     return None if fields[0] in "ZX" else int(fields[19])
+
+
+def see_end(pid: int, birth: int | None, patience: float, *signals: signal.Signals) -> bool:
+    """Wait for a process to end: so many seconds, and so many again after each of the signals."""
+    for how in (None, *signals):
+        if how is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, how)
+        deadline = time.monotonic() + patience
+        while birth is not None and born(pid) == birth:
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(0.05)
+        else:
+            return True
+    return False
 
 
 def _boot() -> str:

@@ -7,6 +7,7 @@ Every mount is asked at the same time and with one deadline. A record without a 
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,10 @@ from assetfs.failure import Failure, Status
 
 DEADLINE = 3.0
 """Seconds that a mount has to say how it is."""
+
+
+_UNFOLDED = 1000
+"""Columns where no person looks: every mount on one line."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,13 +114,17 @@ def _show(found: Sequence[Seen], *, clear: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _UNFOLDED)
     if clear:
         console.clear()
     if not found:
         console.print("Nothing is mounted.")
         return
-    table = Table("MOUNTPOINT", "SOURCE", "STATE", "SINCE", "TO UPLOAD", "FAILED", "REQUESTS", box=box.SIMPLE)
+    table = Table(box=box.SIMPLE)
+    for heading in ("MOUNTPOINT", "SOURCE"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("STATE", "SINCE", "TO UPLOAD", "FAILED", "REQUESTS"):
+        table.add_column(heading, no_wrap=True)
     for seen in found:
         told = seen.told
         table.add_row(

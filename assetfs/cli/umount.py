@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from assetfs.cli import document, mountinfo, records
 from assetfs.config import values
 from assetfs.failure import Failure, Status
 
-_STEP = 0.1
+_STEP = 0.25
 _LINGER = 10.0
 """Seconds that the daemon has at least to end once its mount is gone."""
 
@@ -53,7 +54,7 @@ def umount(
         raise Failure(f"{place} is not mounted: assetfs status shows what is", Status.USAGE)
     if not mounted.ours:
         raise Failure(f"{place} is not a mount of assetfs but of {mounted.fstype}: use umount", Status.USAGE)
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + (0 if lazy else seconds)
     owed = 0 if force else drain(place, deadline)
     if force:
         mountinfo.abort(mounted)
@@ -63,7 +64,7 @@ def umount(
         if error.errno != errno.EBUSY:
             raise
         raise Failure(f"{place} is in use{_by(users(place))}: close that, or use --lazy") from None
-    if record is not None and not ended(record, max(deadline, time.monotonic() + _LINGER)) and not lazy:
+    if record is not None and not lazy and not _ends(record, deadline, force=force):
         raise Failure(
             f"{place} is unmounted, but its daemon ({record.pid}) is still at work: its log is {record.log}", 5
         )
@@ -71,6 +72,16 @@ def umount(
         files = "1 file is" if owed == 1 else f"{owed} files are"
         raise Failure(f"{place} is unmounted; {files} still owed to the server, and go there with the next mount", 5)
     return Status.DONE
+
+
+def _ends(record: records.Record, deadline: float, *, force: bool) -> bool:
+    """Wait until the daemon is gone; by force, make it go. Its journal is made to survive that."""
+    patience = _LINGER / 4 if force else max(_LINGER, deadline - time.monotonic())
+    signals = (signal.SIGTERM, signal.SIGKILL) if force else ()
+    gone = not record.alive or records.see_end(record.pid, record.born, patience, *signals)
+    if gone:
+        records.remove(record.mountpoint, pid=record.pid)
+    return gone
 
 
 def drain(place: Path, deadline: float) -> int:
@@ -83,16 +94,6 @@ def drain(place: Path, deadline: float) -> int:
         if not told.pending or time.monotonic() >= deadline:
             return told.pending + told.failed
         time.sleep(_STEP)
-
-
-def ended(record: records.Record, deadline: float) -> bool:
-    """Wait until the daemon is gone."""
-    while record.alive:
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(_STEP)
-    records.remove(record.mountpoint, pid=record.pid)
-    return True
 
 
 def users(place: Path) -> list[User]:

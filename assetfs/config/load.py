@@ -25,10 +25,26 @@ PREFIX = "ASSETFS_"
 RESERVED = frozenset({"ASSETFS_CREDENTIAL", "ASSETFS_CONFIG", "ASSETFS_DEBUG"})
 """Variables with the prefix that are no mount options; nor are ASSETFS_TEST_… and ASSETFS_LIVE_…."""
 
-KERNEL = frozenset({"nosuid", "suid", "nodev", "dev", "noexec", "exec", "noatime", "atime", "sync", "async", "dirsync"})
+KERNEL = frozenset({"noexec", "noatime", "sync", "dirsync", "nosuid", "nodev"})
 """What mount(8) knows for every file system and the kernel keeps: passed on as it is."""
+OPPOSITES = {"exec": "noexec", "atime": "noatime", "async": "sync"}
+"""What takes one of them back. `suid` and `dev` do not: mount.fuse(8) adds both by itself where root mounts."""
 IGNORED = frozenset(
-    {"auto", "noauto", "user", "nouser", "users", "owner", "group", "defaults", "_netdev", "nofail", "relatime"}
+    {
+        "auto",
+        "noauto",
+        "suid",
+        "dev",
+        "user",
+        "nouser",
+        "users",
+        "owner",
+        "group",
+        "defaults",
+        "_netdev",
+        "nofail",
+        "relatime",
+    }
     | {
         "norelatime",
         "strictatime",
@@ -94,20 +110,22 @@ def _split(text: str) -> Iterator[str]:
 def mount_options(lists: Iterable[str]) -> MountOptions:
     """Read `-o a=b,c,…`: an option without a value is a yes; names may have dashes. The last one wins."""
     settings: dict[str, str] = {}
-    kernel: list[str] = []
+    kernel: set[str] = set()
     nonempty = False
     for item in (item for text in lists for item in _split(text)):
         name, equals, value = item.partition("=")
         name = name.strip()
         if not equals and name in KERNEL:
-            kernel.append(name)
+            kernel.add(name)
+        elif not equals and name in OPPOSITES:
+            kernel.discard(OPPOSITES[name])
         elif not equals and name == "nonempty":
             nonempty = True
         elif not equals and name in SHORTHAND:
             settings.update([SHORTHAND[name]])
         elif name and not (name in IGNORED or name.startswith(("x-", "X-")) or name == "comment"):
             settings[name.replace("-", "_")] = value if equals else "yes"
-    return MountOptions(settings, tuple(dict.fromkeys(kernel)), nonempty)
+    return MountOptions(settings, tuple(sorted(kernel)), nonempty)
 
 
 def _document(file: Path | None) -> tuple[Path, Mapping[str, Any]]:

@@ -62,6 +62,7 @@ class MountConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`back` or `through`."""
     fsync: str = "local"
     """`local` or `server`."""
+    drain: float = 45.0
     local_only: tuple[str, ...] = ()
     backup: tuple[str, ...] = ()
     timeout: float = 60.0

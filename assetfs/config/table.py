@@ -21,6 +21,7 @@ AUTO = "auto"
 LOCAL_ONLY = (
     *(".*.sw?", ".~lock.*#", ".#*", "4913", ".goutputstream-*", ".Trash", ".Trash-*", ".DS_Store", "._*"),
     *("Thumbs.db", "desktop.ini", ".fuse_hidden*", ".nfs????????????????????????", ".directory"),
+    *("*.tmp", "*.part", "*.crdownload", "sed??????", ".*.??????", "*-journal", "*-wal", "*-shm", ".git"),
 )
 """What editors, desktops and kernels drop beside files, and no repository wants."""
 BACKUPS = ("*~", "*.bak", "*.orig", "#*#")
@@ -80,6 +81,7 @@ TABLE: dict[str, tuple[Option, ...]] = {
         _row("write_back_delay", float, 2.0, "Quiet time after the last close before an upload.", values.duration),
         _row("write_mode", str, "back", "Whether close waits for the server.", None, "back", "through"),
         _row("fsync", str, "local", "Whether fsync waits for the server.", None, "local", "server"),
+        _row("drain", float, 45.0, "How long an unmount waits for uploads.", values.duration),
         _row("local_only", tuple, LOCAL_ONLY, "Names that never go to the server, comma-separated.", values.patterns),
         _row("backup", tuple, BACKUPS, "Backup names of editors, comma-separated.", values.patterns),
     ),

@@ -57,6 +57,8 @@ class ContentStore:
         self._nursery = nursery
         self._contents: dict[Key, Content] = {}
         self._resident: OrderedDict[Segment, Content] = OrderedDict()
+        self.ahead = trio.CapacityLimiter(max(1, downloads * 3 // 4))
+        """For whole files that are fetched ahead."""
         self._ahead = 0
         self._ahead_limit = max(1, downloads * 3 // 4)
 

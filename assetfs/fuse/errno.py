@@ -46,4 +46,6 @@ def errno_of(error: BaseException) -> int | None:
     """The errno for an error of ours; None for one that nobody expected."""
     if isinstance(error, repository.Unavailable) and error.timeout:
         return errno.ETIMEDOUT
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno  # the disk under the staging folder
     return next((ERRNO[cls] for cls in type(error).__mro__ if cls in ERRNO), None)

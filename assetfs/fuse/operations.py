@@ -25,8 +25,10 @@ import pyfuse3
 import trio
 
 from assetfs.fuse.errno import errno_of
+from assetfs.observe.stacks import log_tasks
 from assetfs.vfs.attributes import Attributes
-from assetfs.vfs.errors import TimedOut
+from assetfs.vfs.errors import NotPermitted, TimedOut
+from assetfs.vfs.files import Opened
 from assetfs.vfs.filesystem import FileSystem
 
 log = logging.getLogger("assetfs.fuse")
@@ -36,10 +38,12 @@ R = TypeVar("R")
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_TRUNC
 FOREIGN = (b"security.", b"system.", b"trusted.")
+DELIVERY = 3600.0
+"""Seconds that close and fsync may wait for the server's verdict, where the options make them wait for it."""
 
 
-def _guarded(
-    handler: Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]],
+def _limited(
+    seconds: Callable[[Operations], float], handler: Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]
 ) -> Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]:
     """Deadline, errno, log line, counter: the same for every operation."""
     name = handler.__name__
@@ -47,26 +51,31 @@ def _guarded(
     @functools.wraps(handler)
     async def run(self: Operations, *args: P.args, **kwargs: P.kwargs) -> R:
         self.counts[name] += 1
+        limit = seconds(self)
         try:
-            with trio.move_on_after(self.deadline):
+            with trio.move_on_after(limit):
                 return await handler(self, *args, **kwargs)
-            raise TimedOut(f"{name} took longer than {self.deadline:g} s")
+            raise TimedOut(f"{name} took longer than {limit:g} s")
         except pyfuse3.FUSEError:
             raise
         except Exception as error:
-            code = errno_of(error)
-            if code is None:
-                incident = secrets.token_hex(4)
-                log.exception("incident %s in %s", incident, name)
-                self.errors["incident"] += 1
-                code = errno.EIO
-            else:
-                level = logging.WARNING if code in (errno.EIO, errno.ETIMEDOUT, errno.ESTALE) else logging.DEBUG
-                log.log(level, "%s: %s: %s", name, errno.errorcode[code], error)
-                self.errors[errno.errorcode[code]] += 1
-            raise pyfuse3.FUSEError(code) from None
+            raise pyfuse3.FUSEError(self.failed(name, error)) from None
 
     return cast("Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]", run)
+
+
+def _guarded(
+    handler: Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]:
+    """For what is answered at once, or from one exchange with the server."""
+    return _limited(lambda self: self.deadline, handler)
+
+
+def _patient(
+    handler: Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]:
+    """For close and fsync, which may wait for a whole upload where the options say so."""
+    return _limited(lambda self: max(self.deadline, DELIVERY), handler)
 
 
 class Operations(pyfuse3.Operations):
@@ -83,6 +92,19 @@ class Operations(pyfuse3.Operations):
         self.counts: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self._ready = ready
+
+    def failed(self, name: str, error: Exception) -> int:
+        """Log and count an error; returns its errno."""
+        code = errno_of(error)
+        if code is None:
+            incident = secrets.token_hex(4)
+            log.exception("incident %s in %s", incident, name)
+            self.errors["incident"] += 1
+            return errno.EIO
+        level = logging.WARNING if code in (errno.EIO, errno.ETIMEDOUT, errno.ESTALE, errno.ENOSPC) else logging.DEBUG
+        log.log(level, "%s: %s: %s", name, errno.errorcode[code], error)
+        self.errors[errno.errorcode[code]] += 1
+        return code
 
     def init(self) -> None:
         self._ready()
@@ -160,30 +182,103 @@ class Operations(pyfuse3.Operations):
         entry.entry_timeout = self.fs.timeouts.entries
         return entry
 
+    @_guarded
+    async def setattr(
+        self,
+        inode: int,
+        attr: pyfuse3.EntryAttributes,
+        fields: pyfuse3.SetattrFields,
+        fh: int | None,
+        ctx: pyfuse3.RequestContext,
+    ) -> pyfuse3.EntryAttributes:
+        changed = await self.fs.set_attributes(
+            inode,
+            size=attr.st_size if fields.update_size else None,
+            mtime_ns=attr.st_mtime_ns if fields.update_mtime else None,
+            mode=attr.st_mode if fields.update_mode else None,
+            uid=attr.st_uid if fields.update_uid else None,
+            gid=attr.st_gid if fields.update_gid else None,
+            handle=fh,
+        )
+        return self._entry(changed)
+
+    # ---- the tree ----
+
+    @_guarded
+    async def create(
+        self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: pyfuse3.RequestContext
+    ) -> tuple[pyfuse3.FileInfo, pyfuse3.EntryAttributes]:
+        opened, attributes = await self.fs.tree.create(parent_inode, name)
+        return self._info(opened), self._entry(attributes)
+
+    @_guarded
+    async def mkdir(
+        self, parent_inode: int, name: bytes, mode: int, ctx: pyfuse3.RequestContext
+    ) -> pyfuse3.EntryAttributes:
+        return self._entry(await self.fs.tree.make_folder(parent_inode, name))
+
+    @_guarded
+    async def rmdir(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
+        await self.fs.tree.remove_folder(parent_inode, name)
+
+    @_guarded
+    async def unlink(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
+        await self.fs.tree.remove_file(parent_inode, name)
+
+    @_guarded
+    async def rename(
+        self,
+        parent_inode_old: int,
+        name_old: bytes,
+        parent_inode_new: int,
+        name_new: bytes,
+        flags: int,
+        ctx: pyfuse3.RequestContext,
+    ) -> None:
+        await self.fs.tree.rename(parent_inode_old, name_old, parent_inode_new, name_new, flags)
+
+    @_guarded
+    async def link(
+        self, inode: int, new_parent_inode: int, new_name: bytes, ctx: pyfuse3.RequestContext
+    ) -> pyfuse3.EntryAttributes:
+        return self._entry(await self.fs.tree.link(inode, new_parent_inode, new_name))
+
     # ---- content ----
 
     @_guarded
     async def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
-        opened = await self.fs.open(inode, writing=bool(flags & WRITING))
+        truncate = bool(flags & os.O_TRUNC)
+        return self._info(await self.fs.files.open(inode, writing=bool(flags & WRITING), truncate=truncate))
+
+    @staticmethod
+    def _info(opened: Opened) -> pyfuse3.FileInfo:
         return pyfuse3.FileInfo(
             fh=pyfuse3.FileHandleT(opened.handle), keep_cache=opened.keep_cache, direct_io=opened.direct_io
         )
 
     @_guarded
     async def read(self, fh: int, off: int, size: int) -> bytes:
-        return await self.fs.read(fh, off, size)  # type: ignore[return-value]
+        return await self.fs.files.read(fh, off, size)  # type: ignore[return-value]
 
     @_guarded
+    async def write(self, fh: int, off: int, buf: bytes) -> int:
+        return await self.fs.files.write(fh, off, buf)
+
+    @_patient
     async def flush(self, fh: int) -> None:
-        self.fs.handles.get(fh)
+        await self.fs.files.flush(fh)
+
+    @_patient
+    async def fsync(self, fh: int, datasync: bool) -> None:
+        await self.fs.files.sync(fh)
 
     @_guarded
-    async def fsync(self, fh: int, datasync: bool) -> None:
+    async def fsyncdir(self, fh: int, datasync: bool) -> None:
         self.fs.handles.get(fh)
 
     @_guarded
     async def release(self, fh: int) -> None:
-        self.fs.close(fh)
+        self.fs.files.close(fh)
 
     # ---- extended attributes ----
 
@@ -197,10 +292,32 @@ class Operations(pyfuse3.Operations):
     async def listxattr(self, inode: int, ctx: pyfuse3.RequestContext) -> list[bytes]:
         return [name.encode("utf-8", "surrogateescape") for name in await self.fs.list_xattrs(inode)]
 
+    @_guarded
+    async def setxattr(self, inode: int, name: bytes, value: bytes, ctx: pyfuse3.RequestContext) -> None:
+        if name.startswith(FOREIGN):
+            raise pyfuse3.FUSEError(errno.EOPNOTSUPP)
+        await self.fs.set_xattr(inode, name.decode("utf-8", "surrogateescape"), value)
+
+    @_guarded
+    async def removexattr(self, inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
+        if name.startswith(FOREIGN):
+            raise pyfuse3.FUSEError(errno.EOPNOTSUPP)
+        await self.fs.set_xattr(inode, name.decode("utf-8", "surrogateescape"), None)
+
+    @_guarded
+    async def mknod(
+        self, parent_inode: int, name: bytes, mode: int, rdev: int, ctx: pyfuse3.RequestContext
+    ) -> pyfuse3.EntryAttributes:
+        raise NotPermitted("a repository has files, folders and links only")
+
+    @_guarded
+    async def symlink(
+        self, parent_inode: int, name: bytes, target: bytes, ctx: pyfuse3.RequestContext
+    ) -> pyfuse3.EntryAttributes:
+        raise NotPermitted("this repository has no symbolic links")
+
     def stacktrace(self) -> None:
         """What every task is doing, for the log."""
-        from assetfs.observe.stacks import log_tasks
-
         log_tasks()
 
 
@@ -209,20 +326,3 @@ STATFS_TOTAL = 1 << 50
 STATFS_FILES = 1 << 32
 PREFERRED_IO = 1 << 20
 """What cp and cat take as their buffer: one FUSE request."""
-
-
-def _refusing(name: str) -> Any:
-    """An operation that would change something, on a mount that takes no changes."""
-
-    async def refuse(self: Operations, *args: object, **kwargs: object) -> None:
-        await self.fs.refuse()
-
-    refuse.__name__ = name
-    return _guarded(refuse)
-
-
-for _name in (
-    "create", "fsyncdir", "link", "mkdir", "mknod", "removexattr", "rename", "rmdir",
-    "setattr", "setxattr", "symlink", "unlink", "write",
-):  # fmt: skip
-    setattr(Operations, _name, _refusing(_name))

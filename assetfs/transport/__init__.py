@@ -4,6 +4,10 @@ One `Transport` per repository. API calls go through httpx; content goes through
 that bytes land in the reader's buffer without a copy in between. Both share the rules: limits on connections, a
 deadline on everything, retries with jitter only where repeating is safe, no credential to another origin, no secret in
 a log line or an error, one counter.
+
+`client.py` is what backends see; `api.py` and `ranges.py` are its two halves; `wire.py`, `pool.py`, `proxy.py`,
+`tls.py` and `body.py` are connections and answers; `origin.py`, `retry.py`, `rules.py`, `redaction.py` and
+`failures.py` are the rules, without I/O; `accounting.py` counts and logs.
 """
 
 from assetfs.transport.client import Transport

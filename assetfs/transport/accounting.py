@@ -44,6 +44,8 @@ class Entry:
         self.id = id
         self.outcome = ""
         """Set by who read the answer; otherwise told from the exception."""
+        self.under_way = True
+        """False while it waits for a connection: who gives up then has sent nothing, and is not counted."""
         self._counter = counter
         self._label = label
         self._method = method
@@ -61,6 +63,8 @@ class Entry:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if not self.under_way and isinstance(error, trio.Cancelled):
+            return
         outcome = self._outcome(error)
         self._counter.add(self._label, outcome)
         if log.isEnabledFor(logging.DEBUG):

@@ -1,40 +1,42 @@
 """API calls: whole answers through httpx, one client per pool.
 
-httpx brings pooling, proxies from the environment and decoding; we bring the rules. A `trace` callback tells how far a
+httpx brings pooling, tunnels and decoding; we bring the rules. A `trace` callback tells how far a
 request came (a new connection or a kept one, sent or not), which is what repeating it depends on. A kept connection
 that the server closed while it was idle costs one silent repetition; servers do that after two seconds.
 """
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, cast
 
 import httpx
 import trio
 
-from assetfs.repository import ProtocolViolation, RepositoryError, Unavailable
+from assetfs.repository import Offline, ProtocolViolation, RepositoryError, Unavailable
 from assetfs.transport import failures
 from assetfs.transport.accounting import Accounts, Entry
 from assetfs.transport.origin import (
     MAX_REDIRECTS,
     Origin,
     for_another_origin,
+    merged,
     origin_of,
     redirected,
     refuse_plaintext,
     resolve,
 )
+from assetfs.transport.proxy import Proxy, proxy_for
 from assetfs.transport.redaction import checked
 from assetfs.transport.retry import Failure, Repetitions, Stage, retry_after
 from assetfs.transport.types import Content, Pool, Response, TransportOptions
 
 KEEP_ALIVE = 5.0
 """Seconds that an idle connection is kept: servers close theirs after 2 to 75 s, and a closed one is noticed."""
-
-_LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 
 
 class Call:
@@ -52,12 +54,15 @@ class Call:
 class _Course:
     """How far one request has come on which kind of connection, from httpcore's trace events."""
 
-    def __init__(self) -> None:
+    def __init__(self, entry: Entry) -> None:
         self.stage = Stage.CONNECTING
         self.kept = True
         """On a connection that had served before."""
+        self._entry = entry
+        entry.under_way = False
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        self._entry.under_way = True
         if event.endswith("connect_tcp.started"):
             self.kept = False
         elif event.endswith("send_request_headers.started"):
@@ -80,7 +85,7 @@ class ApiSide:
         self._headers = dict(headers)
         self._tls = tls
         self._accounts = accounts
-        self._clients: dict[Pool, httpx.AsyncClient] = {}
+        self._clients: dict[tuple[Pool, Proxy | None], httpx.AsyncClient] = {}
 
     async def request(
         self,
@@ -102,7 +107,7 @@ class ApiSide:
         call = Call(method, url, checked(headers), content, label)
         refuse_plaintext(call.origin, allowed=self._options.allow_plaintext)
         if call.origin == self._origin:
-            call.headers = {**self._headers, **call.headers}
+            call.headers = merged(self._headers, call.headers)
         with trio.move_on_after(deadline) as scope:
             for _ in range(MAX_REDIRECTS + 1):
                 answer = await self._answer(call, repeatable, pool, retry_statuses, read_timeout, scope.deadline)
@@ -140,9 +145,8 @@ class ApiSide:
         repetitions = Repetitions(repeatable=repeatable)
         kept_may_be_dead = repeatable
         while True:
-            course = _Course()
             try:
-                answer = await self._send(call, pool, read_timeout, course)
+                answer = await self._send(call, pool, read_timeout)
                 if answer.status not in retry_statuses:
                     return answer
                 error: RepositoryError = _unwell(call, answer)
@@ -157,25 +161,30 @@ class ApiSide:
                 raise error
             await trio.sleep(wait)
 
-    async def _send(self, call: Call, pool: Pool, read_timeout: float, course: _Course) -> Response:
+    async def _send(self, call: Call, pool: Pool, read_timeout: float) -> Response:
         """Send once and read the whole answer. Raises Failure, ProtocolViolation."""
         with self._accounts.begin(call.label, call.method, call.url) as entry:
-            answer = await self._exchange(call, pool, read_timeout, course, entry)
+            answer = await self._exchange(call, pool, read_timeout, entry)
             entry.outcome = str(answer.status)
             return answer
 
-    async def _exchange(self, call: Call, pool: Pool, read_timeout: float, course: _Course, entry: Entry) -> Response:
+    async def _exchange(self, call: Call, pool: Pool, read_timeout: float, entry: Entry) -> Response:
         options = self._options
-        headers = {**call.headers}
+        course = _Course(entry)
+        headers = call.headers
         if call.origin == self._origin:
-            headers.setdefault("X-Request-Id", entry.id)
+            headers = merged({"X-Request-Id": entry.id}, headers)
         if pool is Pool.UPLOAD:
-            headers["Accept-Encoding"] = "identity"
+            headers = merged(headers, {"Accept-Encoding": "identity"})
             if not options.upload_keep_alive:
-                headers["Connection"] = "close"
+                headers = merged(headers, {"Connection": "close"})
+        try:
+            proxy = proxy_for(call.origin)
+        except Offline as error:
+            raise Failure(error, "offline", Stage.CONNECTING) from None
         timeout = httpx.Timeout(read_timeout, connect=options.connect_timeout, pool=None)
         try:
-            client = self._client(pool)
+            client = self._client(pool, proxy)
             content = call.content() if callable(call.content) else call.content
             if isinstance(content, bytes):
                 entry.sent(len(content))
@@ -187,10 +196,11 @@ class ApiSide:
             response = await client.send(request, stream=True)
             try:
                 if pool is Pool.UPLOAD and response.status_code >= 400:
-                    # It may have answered before it read our body, and would take the rest for the next request. A
-                    # closed socket is not reused by the pool; it must be closed before httpx ends the response.
+                    # It may have answered before it read our body, and would take the rest for the next request. The
+                    # pool drops a connection that has ended; httpx must not have given it back before.
                     body = await self._bounded(call, cast(httpx.AsyncByteStream, response.stream))
-                    await response.extensions["network_stream"].aclose()
+                    with suppress(OSError):
+                        response.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
                 else:
                     body = await self._bounded(call, response.aiter_bytes())
             finally:
@@ -210,25 +220,24 @@ class ApiSide:
                 )
         return body
 
-    def _client(self, pool: Pool) -> httpx.AsyncClient:
-        if pool not in self._clients:
+    def _client(self, pool: Pool, proxy: Proxy | None) -> httpx.AsyncClient:
+        if (pool, proxy) not in self._clients:
             limit = {
                 Pool.API: self._options.api_connections,
                 Pool.UPLOAD: self._options.upload_connections,
                 Pool.CONTENT: self._options.content_connections,
             }[pool]
-            no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-            self._clients[pool] = httpx.AsyncClient(
+            self._clients[pool, proxy] = httpx.AsyncClient(
                 verify=self._tls,
-                cookies=no_cookies,
+                cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
                 headers={"User-Agent": self._options.user_agent},
                 limits=httpx.Limits(
                     max_connections=limit, max_keepalive_connections=limit, keepalive_expiry=KEEP_ALIVE
                 ),
-                trust_env=not self._origin.loopback,
-                mounts=dict.fromkeys(_LOOPBACK),
+                trust_env=False,
+                proxy=httpx.Proxy(proxy.url, headers=dict(proxy.headers)) if proxy else None,
             )
-        return self._clients[pool]
+        return self._clients[pool, proxy]
 
 
 def _unwell(call: Call, answer: Response) -> Unavailable:

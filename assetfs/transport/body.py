@@ -12,18 +12,10 @@ from typing import Protocol
 import h11
 
 from assetfs.transport.types import Head
-from assetfs.transport.wire import Wire
+from assetfs.transport.wire import Cut, Wire
 
 HEAD_BUFFER = 4 << 10
 """Longest first read: heads have 200 to 1,500 bytes, and what follows in the same read is body that must be copied."""
-
-
-class Cut(Exception):
-    """The wire ended in the middle of the answer."""
-
-
-class Silence(Exception):
-    """The wire ended before the first byte of the answer."""
 
 
 class BodyReader(Protocol):
@@ -31,10 +23,12 @@ class BodyReader(Protocol):
 
     position: int
     """Bytes read so far."""
+    spilled: bool
+    """Bytes came that belong to no answer: the server and we disagree about where this one ends."""
 
     async def read_into(self, buffer: memoryview) -> int:
-        """At least one byte into `buffer` (not empty); 0 at the body's proper end. Raises Cut, OSError,
-        h11.RemoteProtocolError."""
+        """At least one byte into `buffer` (not empty); 0 at the body's proper end. Raises Cut,
+        trio.TooSlowError, h11.RemoteProtocolError."""
         ...
 
     @property
@@ -53,16 +47,17 @@ async def ask(wire: Wire, target: str, headers: list[tuple[str, str]]) -> h11.Co
 
 
 async def read_head(wire: Wire, parser: h11.Connection) -> tuple[Head, h11.Response]:
-    """The final answer's head; interim ones are passed over. Raises Silence, Cut, h11.RemoteProtocolError."""
+    """The final answer's head; interim ones are passed over.
+
+    Raises Cut, trio.TooSlowError, h11.RemoteProtocolError.
+    """
     buffer = wire.scratch[:HEAD_BUFFER]
-    silent = True
     while True:
         event = parser.next_event()
         if event is h11.NEED_DATA:
             count = await wire.recv_into(buffer)
             if not count:
-                raise Silence if silent else Cut
-            silent = False
+                raise Cut
             parser.receive_data(bytes(buffer[:count]))
         elif isinstance(event, h11.Response):
             headers: dict[str, str] = {}
@@ -99,6 +94,7 @@ class Measured:
         self.position = 0
         self._wire = wire
         self._came = memoryview(came)[:length]
+        self.spilled = len(came) > length
         self._length = length
 
     @property
@@ -128,6 +124,7 @@ class Parsed:
         self.position = 0
         self._chunked = chunked
         self.left: int | None = None
+        self.spilled = False
         self._wire = wire
         self._parser = parser
         self._came = memoryview(b"")
@@ -152,3 +149,4 @@ class Parsed:
             self._came = memoryview(event.data)
         else:
             self.left = 0
+            self.spilled = bool(self._parser.trailing_data[0])

@@ -63,9 +63,9 @@ def cut(origin: Origin, label: str, stage: Stage) -> Failure:
     return Failure(Unavailable(f"{origin} closed the connection {where} ({label})"), "cut", stage)
 
 
-def short(origin: Origin, label: str) -> Failure:
+def short(origin: Origin, label: str) -> Unavailable:
     """The answer is complete and has fewer bytes than were asked for and exist."""
-    return Failure(Unavailable(f"{origin} delivered less than it announced ({label})"), "cut", Stage.ANSWERING)
+    return Unavailable(f"{origin} delivered less than was asked for ({label})")
 
 
 def _offline(line: str) -> Failure:

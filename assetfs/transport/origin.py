@@ -132,8 +132,12 @@ def redirected(method: str, url: str, status: int, location: str | None, *, allo
     if status in (301, 302) and not safe:
         return None
     here = origin_of(url)
-    there = resolve(url, urljoin(url, location))
-    origin = origin_of(there)
+    try:
+        joined = urljoin(url, location)
+    except ValueError:
+        raise ProtocolViolation(f"{here} redirects to what is no URL") from None
+    origin = origin_of(joined)
+    there = resolve(url, joined)
     if here.scheme == "https" and origin.scheme == "http":
         raise ProtocolViolation(f"{here} redirects from https to http ({origin}); refused")
     if origin.loopback and not here.loopback:
@@ -149,3 +153,9 @@ def redirected(method: str, url: str, status: int, location: str | None, *, allo
 def for_another_origin(headers: Mapping[str, str]) -> dict[str, str]:
     """What of `headers` a redirect to another origin may carry."""
     return {name: value for name, value in headers.items() if name.lower() in CARRIED_TO_OTHERS}
+
+
+def merged(first: Mapping[str, str], then: Mapping[str, str]) -> dict[str, str]:
+    """The headers of both, the second winning, whatever the case of the names."""
+    overridden = {name.lower() for name in then}
+    return {**{name: value for name, value in first.items() if name.lower() not in overridden}, **then}

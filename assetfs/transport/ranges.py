@@ -17,14 +17,16 @@ from collections.abc import Mapping
 import h11
 import trio
 
-from assetfs.repository import ProtocolViolation, RepositoryError, Sink, VersionChanged
+from assetfs.repository import Offline, ProtocolViolation, RepositoryError, Sink, VersionChanged
 from assetfs.transport import failures
 from assetfs.transport.accounting import Accounts, Entry
-from assetfs.transport.body import BodyReader, Cut, Silence, ask, body_of, keeps_alive, read_head
+from assetfs.transport.body import BodyReader, ask, body_of, keeps_alive, read_head
 from assetfs.transport.origin import (
     MAX_REDIRECTS,
     Hop,
+    Origin,
     for_another_origin,
+    merged,
     origin_of,
     redirected,
     refuse_plaintext,
@@ -32,10 +34,11 @@ from assetfs.transport.origin import (
     target_of,
 )
 from assetfs.transport.pool import Seat, WirePool
+from assetfs.transport.proxy import proxy_for, tunnel
 from assetfs.transport.redaction import checked
 from assetfs.transport.retry import Failure, Repetitions, Stage
 from assetfs.transport.types import Head, Interpret, TransportOptions
-from assetfs.transport.wire import Wire, connect
+from assetfs.transport.wire import Cut, Wire, open_wire
 
 DRAIN = 64 << 10
 """Unwanted rest of a body that is still read to keep the connection: about what a new one costs."""
@@ -116,10 +119,8 @@ class ContentSide:
         self._options = options
         self._headers = dict(headers)
         self._accounts = accounts
-        self._pool = WirePool(
-            options.content_connections,
-            lambda origin: connect(origin, tls, options.connect_timeout, options.read_timeout),
-        )
+        self._tls = tls
+        self._pool = WirePool(options.content_connections, self._connect)
 
     async def fetch(
         self,
@@ -141,7 +142,7 @@ class ContentSide:
         origin = origin_of(url)
         refuse_plaintext(origin, allowed=self._options.allow_plaintext)
         own = self._headers if origin == self._origin else {}
-        job = Job(url, _merged(own, checked(headers)), label, interpret, follow_redirects)
+        job = Job(url, merged(own, checked(headers)), label, interpret, follow_redirects)
         repetitions = Repetitions(repeatable=True)
         with trio.move_on_after(deadline) as clock:
             landing = Landing(start, stop, sink, clock)
@@ -165,6 +166,32 @@ class ContentSide:
 
     def close(self) -> None:
         self._pool.close()
+
+    async def _connect(self, origin: Origin) -> Wire:
+        """A new wire, straight or through a proxy. Raises Failure."""
+        options = self._options
+        try:
+            with trio.fail_after(options.connect_timeout):
+                proxy = proxy_for(origin)
+                host, port = (proxy.host, proxy.port) if proxy else (origin.host, origin.port)
+                wire = await open_wire(host, port, origin, options.read_timeout)
+                try:
+                    if proxy and origin.scheme == "https":
+                        await tunnel(wire, origin, proxy)
+                    elif proxy:
+                        wire.forwarded = dict(proxy.headers)
+                    if origin.scheme == "https":
+                        await wire.start_tls(self._tls)
+                except BaseException:
+                    wire.close()
+                    raise
+                return wire
+        except trio.TooSlowError:
+            raise failures.no_connection_in_time(origin, options.connect_timeout) from None
+        except (OSError, Cut) as error:
+            raise failures.unreachable(origin, error) from None
+        except Offline as error:
+            raise Failure(error, "offline", Stage.CONNECTING) from None
 
     async def _try(self, job: Job, landing: Landing) -> None:
         """One way from the job's URL, along its redirects, to the content. Raises Failure, RepositoryError."""
@@ -195,16 +222,11 @@ class ContentSide:
         """Send once; land what comes, or return where it redirects to."""
         origin = origin_of(url)
         with self._accounts.begin(job.label, "GET", url) as entry:
-            try:
-                wire = await seat.wire(fresh=fresh)
-            except trio.TooSlowError:
-                raise failures.no_connection_in_time(origin, self._options.connect_timeout) from None
-            except OSError as error:
-                raise failures.unreachable(origin, error) from None
+            wire = await seat.wire(fresh=fresh)
             course = _Course(Stage.STALE if wire.served else Stage.SENT)
             try:
                 return await self._converse(wire, url, headers, job, landing, entry, course)
-            except (Silence, Cut, OSError):
+            except Cut:
                 raise failures.cut(origin, job.label, course.stage) from None
             except trio.TooSlowError:
                 raise failures.silent(origin, job.label, self._options.read_timeout, course.stage) from None
@@ -232,8 +254,10 @@ class ContentSide:
             "Accept-Encoding": "identity",
             "Range": f"bytes={landing.next}-{landing.stop - 1}",
             **({"X-Request-Id": entry.id} if own else {}),
+            **(wire.forwarded or {}),
         }
-        parser = await ask(wire, target_of(url), list(_merged(wanted, headers).items()))
+        target = target_of(url) if wire.forwarded is None else url
+        parser = await ask(wire, target, list(merged(wanted, headers).items()))
         head, response = await read_head(wire, parser)
         course.stage = Stage.ANSWERING
         entry.outcome = str(head.status)
@@ -269,7 +293,7 @@ class _Course:
 
 async def _land(job: Job, head: Head, reader: BodyReader, landing: Landing, wire: Wire) -> None:
     """The body into the sink, as `interpret` says. Raises its errors, VersionChanged, ProtocolViolation, Cut, and
-    Failure where the body is complete and too short."""
+    Unavailable where the body is complete and too short."""
     body = job.interpret(head)
     landing.told(body.total)
     if body.start is None:
@@ -305,13 +329,7 @@ async def _settle(wire: Wire, reader: BodyReader, keeps_alive: bool) -> None:
             while reader.left != 0 and reader.position <= limit:
                 if not await reader.read_into(wire.scratch):
                     break
-            if reader.left == 0:
+            if reader.left == 0 and not reader.spilled:
                 wire.answered()
-    except (Cut, OSError, h11.RemoteProtocolError, trio.TooSlowError):
+    except (Cut, h11.RemoteProtocolError, trio.TooSlowError):
         return
-
-
-def _merged(first: Mapping[str, str], then: Mapping[str, str]) -> dict[str, str]:
-    """Both, the second winning, whatever the case of the names."""
-    overridden = {name.lower() for name in then}
-    return {**{name: value for name, value in first.items() if name.lower() not in overridden}, **then}

@@ -40,9 +40,16 @@ class Attributes(msgspec.Struct, frozen=True, gc=False):
 
 
 def describe(
-    node: Node, number: int, size: int | None, owner: Ownership, started_ns: int, timeout: float
+    node: Node,
+    number: int,
+    size: int | None,
+    owner: Ownership,
+    started_ns: int,
+    timeout: float,
+    given_ns: int | None = None,
 ) -> Attributes:
-    """The attributes of a node. `size` None: not known yet, and the kernel asks again when somebody wants it."""
+    """The attributes of a node. `size` None: not known yet, and the kernel asks again when somebody wants it.
+    `given_ns` is the modification time that somebody gave to this content: it is shown as it is."""
     mode = _MODES[node.kind] & ~owner.umask
     if owner.read_only or not node.rights & Rights.WRITE:
         mode &= ~0o222
@@ -52,7 +59,9 @@ def describe(
     elif node.kind is Kind.FOLDER:
         size = 0
     mtime = node.mtime_ns if node.mtime_ns is not None else started_ns
-    if node.version is not None:
+    if given_ns is not None:
+        mtime = given_ns
+    elif node.version is not None:
         # The nanoseconds below a microsecond tell versions apart, so that the kernel drops its pages of an old one
         # although the server's clock has coarser steps.
         mtime += zlib.crc32(node.version.encode()) % 1000 - mtime % 1000

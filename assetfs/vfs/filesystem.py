@@ -6,24 +6,30 @@ errors of `repository.py` and `vfs/errors.py`; `fuse/` turns them into errnos an
 
 from __future__ import annotations
 
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 import trio
 
-from assetfs.content.reader import Reader
 from assetfs.content.store import ContentStore
 from assetfs.names import LIMIT
 from assetfs.repository import Availability, Kind, Node, NotFound, Repository, RepositoryError, Usage
 from assetfs.vfs.attributes import Attributes, Ownership, describe
-from assetfs.vfs.errors import IsAFolder, NameTooLong, NoAttribute, NotAFolder, ReadOnly
+from assetfs.vfs.errors import NameTooLong, NoAttribute, NotAFolder, NotPermitted, ReadOnly
+from assetfs.vfs.files import Files
 from assetfs.vfs.folders import Folders, Listing
-from assetfs.vfs.handles import BytesHandle, FileHandle, FolderHandle, Handles
+from assetfs.vfs.handles import FolderHandle, Handles
 from assetfs.vfs.inodes import Inode, Inodes
 from assetfs.vfs.sizes import Sizes
+from assetfs.vfs.tree import Tree
 from assetfs.vfs.virtual import FOLDER, Virtual, is_virtual
 from assetfs.vfs.xattrs import Xattrs, facts_of
+from assetfs.writeback.staging import Staged, is_local
+from assetfs.writeback.writeback import WriteBack
+
+REFRESH = "user.assetfs.refresh"
 
 USAGE_KEPT = 30.0
 """Seconds that the answer to statfs is good: `df` and file managers ask often, servers count slowly."""
@@ -39,14 +45,6 @@ class Timeouts(msgspec.Struct, frozen=True):
     listings: float = 60.0
 
 
-class Opened(msgspec.Struct, frozen=True):
-    """The answer to open: a handle, and whether the kernel may keep the pages that it has."""
-
-    handle: int
-    keep_cache: bool
-    direct_io: bool = False
-
-
 class FileSystem:
     """One mounted repository. Made inside the mount's nursery; `root` is the folder that is mounted."""
 
@@ -60,6 +58,7 @@ class FileSystem:
         owner: Ownership,
         timeouts: Timeouts,
         status: Callable[[], object],
+        writeback: WriteBack | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.repository = repository
@@ -70,15 +69,22 @@ class FileSystem:
         self.handles = Handles()
         self.folders = Folders(repository, store.catalogue, nursery, clock, ttl=timeouts.listings)
         self.sizes = Sizes(repository, store.catalogue, self.folders, nursery)
-        self.xattrs = Xattrs(repository, self.folders, clock, self._facts, ttl=timeouts.listings)
-        self.virtual = Virtual(repository, self.folders, status)
-        self._clock = clock
+        self.xattrs = Xattrs(
+            repository, self.folders, clock, self._facts, self.staged_of, self._save, ttl=timeouts.listings
+        )
+        self.virtual = Virtual(repository, self.folders, status, writeback)
+        self.writeback = writeback
+        self.files = Files(self)
+        self.tree = Tree(self)
+        self.clock = clock
         self._started_ns = time.time_ns()
         self._usage: tuple[float, Usage] = (float("-inf"), Usage())
         self.inodes.root.seen = clock()
         self.folders.on_listed = self._listed
         store.on_changed = self._changed
         store.on_distrusted = self._distrusted
+        if writeback is not None:
+            writeback.on_settled = self._settled
 
     # ---- names --------------------------------------------------------------------------------------------------
 
@@ -88,7 +94,7 @@ class FileSystem:
             raise NameTooLong(f"{len(name)} bytes")
         folder = self.inodes.get(parent)
         try:
-            node = await self._find(folder.node, name)
+            node = await self.find(folder.node, name)
         except NotFound:
             return None
         if node is None:
@@ -98,22 +104,58 @@ class FileSystem:
     def enter(self, node: Node, folder: Inode) -> Attributes:
         """Count one more reference of the kernel to a node that was found in a folder, and describe it."""
         listing = self.folders.last(folder.node.id)
-        seen = listing.fetched if listing is not None else self._clock()
+        seen = listing.fetched if listing is not None else self.clock()
         inode = self.inodes.remember(node, folder.node.id, seen)
         inode.lookups += 1
         return self.describe(inode)
 
-    async def _find(self, folder: Node, name: bytes) -> Node | None:
+    async def find(self, folder: Node, name: bytes) -> Node | None:
+        """What a name in a folder leads to, as it is here. None or NotFound: nothing."""
         if folder.kind is not Kind.FOLDER:
             raise NotAFolder(folder.id)
         if is_virtual(folder):
             return await self.virtual.lookup(folder, name)
         if name == FOLDER and folder.id == self.inodes.root.node.id:
             return self.virtual.folder
+        if self.writeback is not None:
+            placed = self.writeback.overlay.find(folder.id, name)
+            if placed is not None:
+                return placed.node() if isinstance(placed, Staged) else placed
+        if is_local(folder.id):
+            return None
         node = (await self.folders.open(folder)).find(name)
-        if node is None and name[:1] in b".@" and self.repository.capabilities.hidden:
+        if node is None and name[:1] in (b".", b"@") and self.repository.capabilities.hidden:
             return await self.repository.hidden(folder, name.decode("utf-8", "surrogateescape"))
+        if node is not None and self.writeback is not None and self.writeback.overlay.hides(folder.id, node.id):
+            return None
         return node
+
+    def staged_of(self, inode: Inode) -> Staged | None:
+        """What was written here of an inode's file."""
+        if self.writeback is None or inode.detached:
+            return None
+        return self.writeback.of(inode.node.id)
+
+    async def folder_of(self, inode: Inode) -> Node | None:
+        """A folder that the inode's node is in."""
+        if inode.parent is None:
+            return None
+        folder = self.inodes.known(inode.parent, Kind.FOLDER)
+        listing = self.folders.last(inode.parent)
+        if folder is not None:
+            return folder.node
+        return listing.folder if listing is not None else await self.repository.stat(inode.parent)
+
+    def name_of(self, inode: Inode) -> bytes | None:
+        """The name that the inode's node shows in its folder."""
+        if inode.parent is None:
+            return None
+        if self.writeback is not None:
+            name = self.writeback.overlay.name_of(inode.parent, inode.node.id)
+            if name is not None:
+                return name
+        listing = self.folders.last(inode.parent)
+        return listing.name_of(inode.node.id) if listing is not None else None
 
     async def open_folder(self, number: int) -> int:
         """A handle on a snapshot of a folder's entries."""
@@ -123,7 +165,9 @@ class FileSystem:
         if is_virtual(inode.node):
             entries = self.virtual.entries(inode.node)
         else:
-            entries = (await self.folders.open(inode.node)).entries
+            entries = [] if is_local(inode.node.id) else (await self.folders.open(inode.node)).entries
+            if self.writeback is not None:
+                entries = self.writeback.overlay.merge(inode.node.id, entries)
         return self.handles.add(FolderHandle(inode, entries))
 
     def read_folder(self, handle: int, start: int) -> Iterator[tuple[bytes, Attributes, int, Node | None]]:
@@ -138,8 +182,10 @@ class FileSystem:
             name, node = folder.entries[index]
             yield name, self._describe(node, self.inodes.number(node)), index + 3, node
 
-    def close_folder(self, handle: int) -> None:
-        self._closed(handle)
+    def close_folder(self, number: int) -> None:
+        handle = self.handles.remove(number)
+        if handle is not None:
+            self.inodes.release(handle.inode)
 
     async def read_link(self, number: int) -> bytes:
         node = self.inodes.get(number).node
@@ -153,20 +199,53 @@ class FileSystem:
     async def attributes(self, number: int) -> Attributes:
         """What stat(2) says now: confirmed by the server if the last time is too long ago, measured if need be."""
         inode = self.inodes.get(number)
-        if not is_virtual(inode.node):
+        if not is_virtual(inode.node) and self.staged_of(inode) is None and not inode.detached:
             await self._revalidate(inode)
             if inode.node.kind is Kind.FILE and self.sizes.known(inode.node) is None:
-                opened = self.handles.file_of(inode)
-                if opened is not None:
-                    await opened.reader.learn_size()
+                reader = next((h.reader for h in self.handles.files_of(inode) if h.reader is not None), None)
+                if reader is not None:
+                    await reader.learn_size()
                 else:
                     await self.sizes.of(inode.node, inode.parent)
+        return self.describe(inode)
+
+    async def set_attributes(
+        self,
+        number: int,
+        *,
+        size: int | None = None,
+        mtime_ns: int | None = None,
+        mode: int | None = None,
+        uid: int | None = None,
+        gid: int | None = None,
+        handle: int | None = None,
+    ) -> Attributes:
+        """chmod and chown to what is there succeed, to anything else they fail; sizes and times are set."""
+        inode = self.inodes.get(number)
+        if self.writeback is None:
+            raise ReadOnly("mounted read-only")
+        here = self.describe(inode)
+        wanted = ((mode, here.mode), (uid, here.uid), (gid, here.gid))
+        if any(new is not None and stat.S_IMODE(new) != stat.S_IMODE(old) for new, old in wanted[:1]) or any(
+            new is not None and new != old for new, old in wanted[1:]
+        ):
+            raise NotPermitted("owner and mode of what a repository has cannot be changed")
+        if size is not None:
+            await self.files.truncate(inode, size, handle)
+        if mtime_ns is not None and inode.node.kind is Kind.FILE and not is_virtual(inode.node):
+            staged = self.staged_of(inode)
+            if staged is not None:
+                self.writeback.complete_time(staged, mtime_ns)
+            else:
+                self.writeback.set_time(inode.node, mtime_ns)
+                if self.repository.capabilities.set_times:
+                    inode.node = await self.repository.set_times(inode.node, mtime_ns)
         return self.describe(inode)
 
     async def _revalidate(self, inode: Inode) -> None:
         """Ask the server about a node that it has not confirmed for a while: one listing if the folder is small
         (it tells about all siblings), else the node alone."""
-        now = self._clock()
+        now = self.clock()
         if now - inode.seen <= self.timeouts.listings or inode is self.inodes.root:
             return
         try:
@@ -187,6 +266,8 @@ class FileSystem:
 
     def _listed(self, listing: Listing) -> None:
         """A folder was listed: bring the inodes that the kernel knows up to date."""
+        if self.writeback is not None:
+            self.writeback.overlay.listed(listing.folder.id, listing.fetched)
         for _, node in listing.entries:
             inode = self.inodes.known(node.id, node.kind)
             if inode is not None and listing.fetched >= inode.seen:
@@ -196,61 +277,40 @@ class FileSystem:
                 inode.seen = listing.fetched
 
     def describe(self, inode: Inode) -> Attributes:
+        if inode.detached:
+            return self._describe_as(inode.node, inode.number)
         return self._describe(inode.node, inode.number)
 
     def _describe(self, node: Node, number: int) -> Attributes:
+        """A node as it is here: with the size and time of what was written, if something was."""
+        return self._describe_as(self.writeback.view(node) if self.writeback is not None else node, number)
+
+    def _describe_as(self, node: Node, number: int) -> Attributes:
         timeout = 0.0 if is_virtual(node) else self.timeouts.attributes
-        return describe(node, number, self.sizes.known(node), self.owner, self._started_ns, timeout)
+        given = self.writeback.time_of(node) if self.writeback is not None else None
+        return describe(node, number, self.sizes.known(node), self.owner, self._started_ns, timeout, given)
 
     async def usage(self) -> Usage:
         """Space and files, as far as the server tells."""
         asked, usage = self._usage
-        if self.repository.capabilities.usage and self._clock() - asked > USAGE_KEPT:
+        if self.repository.capabilities.usage and self.clock() - asked > USAGE_KEPT:
             usage = await self.repository.usage()
-            self._usage = (self._clock(), usage)
+            self._usage = (self.clock(), usage)
         return usage
 
-    # ---- content ------------------------------------------------------------------------------------------------
+    # ---- what content tells -------------------------------------------------------------------------------------
 
-    async def open(self, number: int, *, writing: bool) -> Opened:
-        """Open a file. Its version is pinned: the handle reads that one to the end."""
-        inode = self.inodes.get(number)
-        if inode.node.kind is Kind.FOLDER:
-            raise IsAFolder(inode.node.id)
-        if writing:
-            raise ReadOnly(inode.node.id)
-        if is_virtual(inode.node):
-            content = self.virtual.content(inode.node)
-            return Opened(self.handles.add(BytesHandle(inode, content)), keep_cache=False, direct_io=True)
-        reader = await Reader.open(self.store, inode.node)
-        try:
-            await reader.learn_size()
-        except BaseException:
-            reader.close()
-            raise
-        keep = inode.pages is not None and inode.pages == inode.node.version
-        inode.pages = inode.node.version
-        return Opened(self.handles.add(FileHandle(inode, reader)), keep_cache=keep)
-
-    async def read(self, handle: int, offset: int, count: int) -> bytes | memoryview:
-        """Bytes of an open file. A view is good until the next checkpoint."""
-        opened = self.handles.get(handle)
-        if isinstance(opened, FileHandle):
-            return await opened.reader.read(offset, count)
-        if isinstance(opened, BytesHandle):
-            return opened.content[offset : offset + count]
-        raise IsAFolder(opened.inode.node.id)
-
-    def close(self, handle: int) -> None:
-        self._closed(handle)
-
-    def _closed(self, number: int) -> None:
-        handle = self.handles.remove(number)
-        if handle is None:
-            return
-        if isinstance(handle, FileHandle):
-            handle.reader.close()
-        self.inodes.release(handle.inode)
+    def _settled(self, was: str, node: Node, folder: Node | None) -> None:
+        """The server has confirmed what was written here: the inode is the server's node from now on."""
+        inode = self.inodes.known(was, Kind.FILE)
+        if inode is not None:
+            self.inodes.rebind(inode, node, self.clock())
+            if inode.pages is not None and inode.pages.startswith("staged "):
+                inode.pages = node.version
+            if folder is not None:
+                inode.parent = folder.id
+        self.xattrs.expire(was)
+        self.xattrs.expire(node.id)
 
     def _changed(self, node: Node) -> None:
         """A fetch has met another version than the one that the listing told."""
@@ -277,13 +337,36 @@ class FileSystem:
         inode = self.inodes.get(number)
         return [] if is_virtual(inode.node) else await self.xattrs.names(inode)
 
+    async def set_xattr(self, number: int, name: str, value: bytes | None) -> None:
+        """Set an attribute; remove it with None."""
+        inode = self.inodes.get(number)
+        if self.writeback is None:
+            raise ReadOnly("mounted read-only")
+        if is_virtual(inode.node):
+            self.virtual.command(inode.node, name, value)
+        elif name == REFRESH and value is not None:
+            self.refresh(inode)
+        else:
+            await self.xattrs.set(inode, name, value)
+
+    def refresh(self, inode: Inode) -> None:
+        """Ask the server anew for what is known of a node, when it is next asked for."""
+        self.xattrs.expire(inode.node.id)
+        inode.seen = float("-inf")
+        folder = inode.node.id if inode.node.kind is Kind.FOLDER else inode.parent
+        if folder is not None:
+            self.folders.expire(folder)
+
+    def _save(self, staged: Staged) -> None:
+        assert self.writeback is not None
+        self.writeback.save(staged)
+
     def _facts(self, inode: Inode) -> Mapping[str, bytes]:
+        staged = self.staged_of(inode)
+        if staged is not None:
+            entry = staged.entry
+            state = "conflict" if entry.error.startswith("conflict") else entry.state.value
+            return facts_of(staged.node(), cached=staged.size, state=state, error=entry.error or None)
         node = inode.node
         states = {Availability.ONLINE: "clean", Availability.OFFLINE: "offline", Availability.RECALLING: "recalling"}
         return facts_of(node, cached=self.store.present(node), state=states[node.availability])
-
-    # ---- what a read-only mount refuses -------------------------------------------------------------------------
-
-    async def refuse(self) -> None:
-        """Every operation that would change something."""
-        raise ReadOnly("mounted read-only")

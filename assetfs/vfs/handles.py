@@ -8,6 +8,7 @@ from assetfs.content.reader import Reader
 from assetfs.repository import Node
 from assetfs.vfs.errors import BadHandle
 from assetfs.vfs.inodes import Inode
+from assetfs.writeback.staging import Staged
 
 
 class FolderHandle:
@@ -19,11 +20,13 @@ class FolderHandle:
 
 
 class FileHandle:
-    """An open file that reads one version."""
+    """An open file. It reads one version of what the server has, or what was written here (`staged`)."""
 
-    def __init__(self, inode: Inode, reader: Reader) -> None:
+    def __init__(self, inode: Inode, reader: Reader | None, staged: Staged | None, *, writing: bool) -> None:
         self.inode = inode
         self.reader = reader
+        self.staged = staged
+        self.writing = writing
 
 
 class BytesHandle:
@@ -62,9 +65,15 @@ class Handles:
             raise BadHandle(f"handle {number} is not open") from None
 
     def folder(self, number: int) -> FolderHandle:
+        return self._of_kind(number, FolderHandle)
+
+    def file(self, number: int) -> FileHandle:
+        return self._of_kind(number, FileHandle)
+
+    def _of_kind(self, number: int, kind: type[H]) -> H:
         handle = self.get(number)
-        if not isinstance(handle, FolderHandle):
-            raise BadHandle(f"handle {number} is no folder")
+        if not isinstance(handle, kind):
+            raise BadHandle(f"handle {number} is not for this")
         return handle
 
     def remove(self, number: int) -> Handle | None:
@@ -73,13 +82,8 @@ class Handles:
             handle.inode.handles -= 1
         return handle
 
-    def file_of(self, inode: Inode) -> FileHandle | None:
-        """An open handle on this inode's file, if there is one."""
-        if inode.handles:
-            for handle in self._open.values():
-                if isinstance(handle, FileHandle) and handle.inode is inode:
-                    return handle
-        return None
-
-    def all(self) -> list[Handle]:
-        return list(self._open.values())
+    def files_of(self, inode: Inode) -> list[FileHandle]:
+        """The open handles on this inode's file."""
+        if not inode.handles:
+            return []
+        return [h for h in self._open.values() if isinstance(h, FileHandle) and h.inode is inode]

@@ -20,7 +20,7 @@ _KINDS = {Kind.FOLDER: b"d", Kind.FILE: b"f", Kind.LINK: b"l"}
 class Inode:
     """One node as the kernel knows it."""
 
-    __slots__ = ("handles", "lookups", "node", "number", "pages", "parent", "seen")
+    __slots__ = ("detached", "handles", "lookups", "node", "number", "pages", "parent", "seen")
 
     def __init__(self, number: int, node: Node, parent: NodeId | None, seen: float) -> None:
         self.number = number
@@ -34,6 +34,8 @@ class Inode:
         self.handles = 0
         self.pages: str | None = None
         """The version of which the kernel may hold pages."""
+        self.detached = False
+        """Its name, and its node's identity, belong to another inode now; open handles still read it."""
 
 
 class Inodes:
@@ -83,6 +85,19 @@ class Inodes:
                 inode.parent = parent
         return inode
 
+    def rebind(self, inode: Inode, node: Node, seen: float) -> None:
+        """The inode is that node from now on: a file of ours that the server has now, or one that was renamed over
+        another and took its identity. The inode that had it, if any, is detached."""
+        other = self.known(node.id, node.kind)
+        if other is not None and other is not inode:
+            other.detached = True
+        if self._numbers.get((inode.node.id, inode.node.kind)) == inode.number:
+            del self._numbers[inode.node.id, inode.node.kind]
+        self._numbers[node.id, node.kind] = inode.number
+        inode.node = node
+        inode.seen = seen
+        inode.detached = False
+
     def known(self, node: NodeId, kind: Kind) -> Inode | None:
         """The inode of a node, if the kernel knows it."""
         number = self._numbers.get((node, kind))
@@ -99,4 +114,5 @@ class Inodes:
         """Drop an inode that nothing refers to any more."""
         if inode.lookups <= 0 and inode.handles <= 0 and inode is not self.root:
             self._by_number.pop(inode.number, None)
-            self._numbers.pop((inode.node.id, inode.node.kind), None)
+            if self._numbers.get((inode.node.id, inode.node.kind)) == inode.number:
+                del self._numbers[inode.node.id, inode.node.kind]

@@ -2,6 +2,11 @@
 
     .assetfs/status.json      what the mount is doing, made anew at every open
     .assetfs/by-id/<id>       a link to where the node is in the tree
+    .assetfs/uploads/<n>.txt  one for everything that is still owed to the server: what, where, why
+
+Commands are attributes of `.assetfs` itself that do something when they are set, and are never listed:
+`user.assetfs.flush` starts every upload now; `user.assetfs.retry` and `user.assetfs.discard` take the number of an
+upload, or `all`.
 
 Virtual nodes are ordinary nodes whose ids begin with `assetfs:`; no server is asked about them,
 except for where an id is.
@@ -15,10 +20,14 @@ import msgspec
 
 from assetfs import names
 from assetfs.repository import Kind, Node, NotFound, Repository, Rights
+from assetfs.vfs.errors import NotPermitted
 from assetfs.vfs.folders import Folders
+from assetfs.writeback.staging import Staged
+from assetfs.writeback.writeback import WriteBack
 
 PREFIX = "assetfs:"
 FOLDER = b".assetfs"
+UPLOADS = PREFIX + "uploads"
 
 
 def is_virtual(node: Node) -> bool:
@@ -28,14 +37,18 @@ def is_virtual(node: Node) -> bool:
 class Virtual:
     """The tree below `.assetfs/`. `status` makes the status document."""
 
-    def __init__(self, repository: Repository, folders: Folders, status: Callable[[], object]) -> None:
+    def __init__(
+        self, repository: Repository, folders: Folders, status: Callable[[], object], writeback: WriteBack | None
+    ) -> None:
         self._repository = repository
         self._folders = folders
         self._status = status
+        self._writeback = writeback
         self.folder = self._node("", Kind.FOLDER)
         self._entries = {
             b"status.json": self._node("status.json", Kind.FILE, size=0),
             b"by-id": self._node("by-id", Kind.FOLDER),
+            b"uploads": self._node("uploads", Kind.FOLDER),
         }
 
     def _node(self, path: str, kind: Kind, **more: object) -> Node:
@@ -45,12 +58,22 @@ class Virtual:
 
     def entries(self, folder: Node) -> list[tuple[bytes, Node]]:
         """What a virtual folder lists."""
-        return list(self._entries.items()) if folder.id == self.folder.id else []
+        if folder.id == self.folder.id:
+            return list(self._entries.items())
+        if folder.id == UPLOADS and self._writeback is not None:
+            return [(name, self._node(f"uploads/{name.decode()}", Kind.FILE, size=0)) for name in self._owed()]
+        return []
+
+    def _owed(self) -> dict[bytes, Staged]:
+        assert self._writeback is not None
+        return {f"{staged.entry.number}.txt".encode(): staged for staged in self._writeback.owed()}
 
     async def lookup(self, folder: Node, name: bytes) -> Node:
         """A virtual node by its name. Raises NotFound."""
         if folder.id == self.folder.id and name in self._entries:
             return self._entries[name]
+        if folder.id == UPLOADS and self._writeback is not None and name in self._owed():
+            return self._node(f"uploads/{name.decode()}", Kind.FILE, size=0)
         if folder.id == PREFIX + "by-id":
             return await self._by_id(names.decode(name))
         raise NotFound(f"no {name!r} in {folder.id}")
@@ -76,4 +99,23 @@ class Virtual:
         """The bytes of a virtual file, now."""
         if node.id == PREFIX + "status.json":
             return msgspec.json.format(msgspec.json.encode(self._status())) + b"\n"
+        if node.id.startswith(f"{UPLOADS}/") and self._writeback is not None:
+            staged = self._owed().get(node.name.encode())
+            if staged is not None:
+                return msgspec.json.format(msgspec.json.encode(self._writeback.account(staged))) + b"\n"
         raise NotFound(node.id)
+
+    def command(self, node: Node, name: str, value: bytes | None) -> None:
+        """An attribute of `.assetfs` that does something. Raises NotPermitted for any other."""
+        writeback = self._writeback
+        which = (value or b"").decode("ascii", "replace").strip()
+        if writeback is None or node.id != self.folder.id or value is None:
+            raise NotPermitted(name)
+        if name == "user.assetfs.flush":
+            writeback.hurry()
+        elif name == "user.assetfs.retry":
+            writeback.retry(which)
+        elif name == "user.assetfs.discard":
+            writeback.discard(which)
+        else:
+            raise NotPermitted(name)

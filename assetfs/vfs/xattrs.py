@@ -10,6 +10,7 @@ somebody is walking through it (`getfattr -R`, `rsync -X`): those that follow it
 
 from __future__ import annotations
 
+import fnmatch
 import logging
 from collections.abc import Callable, Mapping
 
@@ -17,9 +18,10 @@ import trio
 from cachetools import LRUCache
 
 from assetfs.repository import Alias, Attribute, Kind, Metadata, Node, NodeId, Repository
-from assetfs.vfs.errors import NoAttribute, NotSupported, TooBig
+from assetfs.vfs.errors import NoAttribute, NotPermitted, NotSupported, TooBig
 from assetfs.vfs.folders import Folders
 from assetfs.vfs.inodes import Inode
+from assetfs.writeback.staging import Staged, is_local
 
 log = logging.getLogger("assetfs.vfs")
 
@@ -47,6 +49,8 @@ class Xattrs:
         folders: Folders,
         clock: Callable[[], float],
         facts: Callable[[Inode], Mapping[str, bytes]],
+        staged: Callable[[Inode], Staged | None],
+        save: Callable[[Staged], None],
         *,
         ttl: float,
     ) -> None:
@@ -54,6 +58,8 @@ class Xattrs:
         self._folders = folders
         self._clock = clock
         self._facts = facts
+        self._staged = staged
+        self._save = save
         self._ttl = ttl
         self._known: LRUCache[NodeId, tuple[float, Metadata]] = LRUCache(KEPT)
         self._loading: dict[NodeId, trio.Event] = {}
@@ -90,8 +96,64 @@ class Xattrs:
             names.pop()
         return names
 
+    async def set(self, inode: Inode, name: str, value: bytes | None) -> None:
+        """Set an attribute, or remove it (None). On a file that the server does not have yet, what can be set is kept
+        to travel with it, and the rest is ignored, so that copying a file with its attributes works."""
+        if not name.startswith("user."):
+            raise NotSupported(name)
+        capabilities = self._repository.capabilities
+        alias = capabilities.aliases.get(name)
+        if alias is not None:
+            name, value = alias.attribute, stored(alias, value)
+        staged = self._staged(inode)
+        if staged is not None and is_local(staged.id):
+            self._set_staged(staged, name, value)
+            return
+        if name in capabilities.verbs:
+            await self._repository.perform(inode.node, name, value or b"")
+            self.expire(inode.node.id)
+            return
+        if name.startswith(OWN) or name in capabilities.lazy_attributes:
+            await self._set_fixed(name, value, self._facts(inode).get(name))
+            return
+        if not name.startswith(f"user.{self._repository.name}."):
+            raise NotSupported(name)
+        present_now = (await self.metadata(inode)).get(name)
+        if present_now is not None and present_now.value == value:
+            return
+        if present_now is None and value is None:
+            raise NoAttribute(name)
+        if present_now is not None and not present_now.writable:
+            raise NotPermitted(f"{name} is read-only")
+        if not capabilities.set_metadata:
+            raise NotPermitted(f"{name} cannot be changed in this repository")
+        begun = self._clock()
+        self._known[inode.node.id] = (begun, await self._repository.set_metadata(inode.node, {name: value}))
+
+    async def _set_fixed(self, name: str, value: bytes | None, now: bytes | None) -> None:
+        """A read-only attribute: the value that is there is accepted."""
+        if value is None or value != now:
+            raise NotPermitted(f"{name} is read-only")
+
+    def _set_staged(self, staged: Staged, name: str, value: bytes | None) -> None:
+        """An attribute of a file that the server does not have yet."""
+        attributes = staged.entry.attributes
+        if value is None:
+            if name not in attributes:
+                raise NoAttribute(name)
+            del attributes[name]
+        elif any(fnmatch.fnmatchcase(name, pattern) for pattern in self._repository.capabilities.writable):
+            attributes[name] = value
+        elif not name.startswith((OWN, f"user.{self._repository.name}.")):
+            raise NotSupported(name)
+        if staged.saved >= 0:
+            self._save(staged)
+
     async def metadata(self, inode: Inode) -> Metadata:
         """What the backend knows of a node; one request for many neighbours when somebody walks."""
+        staged = self._staged(inode)
+        if staged is not None and is_local(staged.id):
+            return {name: Attribute(value, writable=True) for name, value in staged.entry.attributes.items()}
         node = inode.node
         while (found := self._fresh(node.id)) is None:
             if (event := self._loading.get(node.id)) is not None:
@@ -141,6 +203,14 @@ def present(alias: Alias, attribute: Attribute | None) -> bytes | None:
     if attribute is None or alias.separator is None or alias.stored is None:
         return attribute.value if attribute is not None else None
     return alias.separator.encode().join(attribute.value.split(alias.stored.encode()))
+
+
+def stored(alias: Alias, value: bytes | None) -> bytes | None:
+    """A value as it was given to an alias, as the attribute keeps it."""
+    if value is None or alias.separator is None or alias.stored is None:
+        return value
+    parts = (part.strip() for part in value.split(alias.separator.strip().encode() or b" "))
+    return alias.stored.encode().join(part for part in parts if part)
 
 
 def facts_of(node: Node, *, cached: int, state: str, error: str | None = None) -> dict[str, bytes]:

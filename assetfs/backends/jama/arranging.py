@@ -8,13 +8,14 @@ between the question and the change can still give two files of one name; both a
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import trio
 
-from assetfs.backends.jama.client import settled
+from assetfs.backends.jama.client import Call, settled
 from assetfs.backends.jama.dialect import Dialect, What, together
 from assetfs.backends.jama.errors import DELETIONS, NoUpdateAccess, refusal
 from assetfs.backends.jama.names import check_collection_title, file_name, title_for
@@ -126,7 +127,9 @@ class Arranging:
 
     # ---- names and places -----------------------------------------------------------------------------------------
 
-    async def rename(self, node: Node, folder: Node, name: str) -> Node:
+    async def rename(self, node: Node, folder: Node, name: str, over: Node | None = None) -> Node:
+        if over is not None:
+            return await self._rename_over(node, folder, folder, name, over)
         if node.kind is Kind.FOLDER:
             self._movable(node)
         title = self._title(node, name)
@@ -159,7 +162,9 @@ class Arranging:
         make: Callable[..., Node] = self._nodes.collection if isinstance(record, Collection) else self._nodes.resource
         return make(record, held(folder).special)
 
-    async def move(self, node: Node, source: Node, destination: Node, name: str) -> Node:
+    async def move(self, node: Node, source: Node, destination: Node, name: str, over: Node | None = None) -> Node:
+        if over is not None:
+            return await self._rename_over(node, source, destination, name, over)
         if source.id == destination.id:
             return await self.rename(node, source, name)
         self.check_place(destination, node.kind)
@@ -220,6 +225,48 @@ class Arranging:
         if done is False:
             await self._client.call(self._dialect.collection(number))  # NotFound
             raise Conflict("the server did not move the collection: it, or its name, is in the way there")
+
+    # ---- over what has the name -----------------------------------------------------------------------------------
+
+    async def _rename_over(self, node: Node, source: Node, destination: Node, name: str, over: Node) -> Node:
+        """A name that `over` has. A file's content goes into `over` where the file is nowhere else (8.3); otherwise
+        `over` gives way, after the name was had: titles of files need not differ, those of folders must."""
+        if held(node).project != held(over).project:
+            raise CrossScope("between two projects only copying works")
+        if node.kind is Kind.FOLDER:
+            return await self._folder_over(node, source, destination, name, over)
+        chains = await self._client.call(self._dialect.chains(held(node).id))
+        places = _places(chains)
+        if held(source).id not in places:
+            raise NotFound("the file is not in this folder any more")
+        if self._dialect.keeps_ids and len(places) == 1:
+            return await self._content_over(node, destination, over)
+        title = self._title(node, name)
+        if source.id == destination.id:
+            moved = await self._retitle(node, source, title)
+        else:
+            moved = await self._move_file(node, source, destination, title)
+        await self.remove(over, destination)
+        return moved
+
+    async def _content_over(self, node: Node, folder: Node, over: Node) -> Node:
+        """`over` takes the content, and stays what it is otherwise."""
+        assert node.id != over.id, "replacing a resource by itself wipes it (trap 11.5)"
+        calls = [Call("replace_file", [held(node).id, held(over).id]), self._read(over)]
+        done, now = await self._client.many(calls)
+        settled(done)
+        return self._node(settled(now), folder)
+
+    async def _folder_over(self, node: Node, source: Node, destination: Node, name: str, over: Node) -> Node:
+        """An empty folder gives way. Deleted collections keep their titles, so it is first given another."""
+        self._movable(node)
+        aside = f"{held(over).title} (replaced by {node.id} at {time.time_ns()})"
+        async with _undone_by(lambda: self._retitle(over, destination, held(over).title)):
+            await self._retitle(over, destination, aside)
+            await self.remove_folder(over)
+        if source.id == destination.id:
+            return await self._retitle(node, source, self._title(node, name))
+        return await self._move_folder(node, source, destination, self._title(node, name))
 
     # ---- links ----------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,9 @@ SEPARATOR = "\n--\n"
 NAME_LIMIT = 255
 
 AUTOMATIC_SETS = frozenset({"ExifTool", "OCR"})
+
+WRITABLE = ("user.jama.tags", "user.jama.meta.[!EO]*", "user.jama.meta.E[!x]*", "user.jama.meta.O[!C]*")
+"""What a new file can be given: tags, and fields of all sets but the automatic ones (section 6.1)."""
 """Sets that the server fills itself; read-only here."""
 
 BEARER_URLS = frozenset({"download_public", "serve"})

@@ -30,7 +30,7 @@ from assetfs.backends.jama.names import extension, file_name
 from assetfs.backends.jama.nodes import held
 from assetfs.backends.jama.wire import Collection, Resource, UploadInfos
 from assetfs.backends.jama.writing import Writing, mismatch, refused
-from assetfs.repository import Conflict, Ledger, Node, NotFound, RepositoryError, Source, Unsupported
+from assetfs.repository import Conflict, Ledger, Node, NotFound, RepositoryError, SameContent, Source, Unsupported
 
 log = logging.getLogger(__name__)
 
@@ -96,11 +96,11 @@ class Replacing:
         except RepositoryError as error:
             if error.transient:
                 raise
-            raise Conflict("the project has the same content elsewhere, out of this API key's sight") from None
+            raise SameContent("the project has the same content elsewhere, out of this API key's sight") from None
         if record.title == token:
             return record.id
         other = self._writing.nodes.resource(record)
-        raise Conflict(f"the project has the same content in another file: {other.id}", other)
+        raise SameContent(f"the project has the same content in another file: {other.id}", other)
 
     async def _check_bearer(self, fresh: int, token: str, node: Node) -> None:
         """Nothing may stand between the bytes and their file: not a place of their own, not a newer version."""
@@ -110,11 +110,13 @@ class Replacing:
         )
         chains, bearer, current = (settled(outcome) for outcome in outcomes)
         if fresh == target or bearer.title != token:
-            raise Conflict("the same content came from somewhere else meanwhile", self._writing.nodes.resource(bearer))
+            raise SameContent(
+                "the same content came from somewhere else meanwhile", self._writing.nodes.resource(bearer)
+            )
         if any(chains) or current.hash != node.version:
             await self._client.call(self._dialect.delete_resource(fresh))
             self._expect_version(current, node)
-            raise Conflict("the same content was once deleted here together with its collection, which is back")
+            raise SameContent("the same content was once deleted here together with its collection, which is back")
 
     async def _hand_over(self, fresh: int, target: int, digest: str) -> Resource:
         assert fresh != target, "replacing a resource by itself wipes it (trap 11.5)"
@@ -173,7 +175,7 @@ class Replacing:
         if begun and record.original_name == name and _ends(mine) <= _ends(theirs):
             return infos.id
         other = self._writing.nodes.resource(record)
-        raise Conflict(f"the same content exists in another file: {other.id}", other)
+        raise SameContent(f"the same content exists in another file: {other.id}", other)
 
     async def _copy(self, old: Resource, fresh: int) -> None:
         new, places, present = (

@@ -75,6 +75,10 @@ class JamaRepository(Repository):
         self._editing: Editing
         self._types: FileTypes
 
+    @property
+    def requests(self) -> Mapping[str, int]:
+        return self._transport.requests.by_label()
+
     # ---- life -----------------------------------------------------------------------------------------------------
 
     async def connect(self) -> Identity:
@@ -280,11 +284,11 @@ class JamaRepository(Repository):
     async def abandon(self, state: Mapping[str, Any]) -> None:
         await self._writing.abandon(state)
 
-    async def rename(self, node: Node, folder: Node, name: str) -> Node:
-        return await self._arranging.rename(node, folder, name)
+    async def rename(self, node: Node, folder: Node, name: str, over: Node | None = None) -> Node:
+        return await self._arranging.rename(node, folder, name, over)
 
-    async def move(self, node: Node, source: Node, destination: Node, name: str) -> Node:
-        return await self._arranging.move(node, source, destination, name)
+    async def move(self, node: Node, source: Node, destination: Node, name: str, over: Node | None = None) -> Node:
+        return await self._arranging.move(node, source, destination, name, over)
 
     async def link(self, node: Node, folder: Node, name: str) -> Node:
         return await self._arranging.link(node, folder, name)
@@ -332,4 +336,5 @@ def _capabilities(dialect: Dialect) -> Capabilities:
         max_file_size=dialect.limits.max_file,
         lazy_attributes=frozenset({attributes.COLLECTIONS}),
         aliases=attributes.ALIASES,
+        writable=attributes.WRITABLE,
     )

@@ -33,6 +33,7 @@ from assetfs.repository import (
     NotFound,
     ProtocolViolation,
     RepositoryError,
+    SameContent,
     Source,
 )
 
@@ -118,10 +119,10 @@ class Writing:
         try:
             record = await self.client.call(self.dialect.resource(number))
         except Forbidden:
-            raise Conflict("the project has the same content, where this API key may not look") from None
+            raise SameContent("the project has the same content, where this API key may not look") from None
         node = self.nodes.resource(record, held(folder).special)
         if file_name(record.title, record.original_name) != name:
-            raise Conflict(f"the project has the same content under another name: {node.id}", node)
+            raise SameContent(f"the project has the same content under another name: {node.id}", node)
         await self.client.call(self.dialect.attach(number, held(folder).id))
         return node
 

@@ -1,0 +1,216 @@
+"""Files: open, read, write, flush, close; on what the server has, and on what was written here.
+
+A handle that only reads is pinned to one version. The first write to a file makes a staging file for it, and from then
+on all its handles, those that were open before too, read and write that one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from assetfs.content.reader import Reader
+from assetfs.repository import Forbidden, Kind, Node, Rights
+from assetfs.vfs.errors import BadHandle, IsAFolder, NotPermitted, ReadOnly
+from assetfs.vfs.handles import BytesHandle, FileHandle, Handle
+from assetfs.vfs.inodes import Inode
+from assetfs.vfs.neighbours import Neighbours
+from assetfs.vfs.virtual import is_virtual
+from assetfs.writeback.staging import Staged
+
+if TYPE_CHECKING:
+    from assetfs.vfs.filesystem import FileSystem
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """The answer to open: a handle, and whether the kernel may keep the pages that it has."""
+
+    handle: int
+    keep_cache: bool
+    direct_io: bool = False
+
+
+class Files:
+    """The content side of a file system."""
+
+    def __init__(self, fs: FileSystem) -> None:
+        self._fs = fs
+        self._neighbours = Neighbours(fs.store, fs.inodes.number, fs.sizes.known)
+
+    # ---- opening and closing ------------------------------------------------------------------------------------
+
+    async def open(self, number: int, *, writing: bool, truncate: bool) -> Opened:
+        """Open a file. Opening for writing copies nothing, and changes nothing but for `truncate`."""
+        fs = self._fs
+        inode = fs.inodes.get(number)
+        if inode.node.kind is Kind.FOLDER:
+            raise IsAFolder(inode.node.id)
+        if is_virtual(inode.node):
+            if writing:
+                raise ReadOnly(inode.node.id)
+            content = fs.virtual.content(inode.node)
+            return Opened(fs.handles.add(BytesHandle(inode, content)), keep_cache=False, direct_io=True)
+        if writing:
+            self._may_write(inode.node)
+        staged = fs.staged_of(inode)
+        reader = None
+        if staged is None and not truncate:
+            reader = await Reader.open(fs.store, inode.node)
+            try:
+                await reader.learn_size()
+            except BaseException:
+                reader.close()
+                raise
+        if reader is not None and not writing:
+            self._walked(inode)
+        handle = FileHandle(inode, reader, staged, writing=writing)
+        if truncate:
+            await self._truncate(inode, handle, 0)
+        pages = f"staged {handle.staged.entry.number}" if handle.staged is not None else inode.node.version
+        keep = inode.pages is not None and inode.pages == pages
+        inode.pages = pages
+        return Opened(self._add(handle), keep_cache=keep)
+
+    def _walked(self, inode: Inode) -> None:
+        """Somebody may be going through the folder: the next files are fetched ahead."""
+        if inode.parent is not None and (listing := self._fs.folders.last(inode.parent)) is not None:
+            self._neighbours.opened(inode.parent, listing, listing.entries, inode.node)
+
+    def created(self, inode: Inode, staged: Staged) -> Opened:
+        """The handle of a file that was just made."""
+        inode.pages = f"staged {staged.entry.number}"
+        return Opened(self._add(FileHandle(inode, None, staged, writing=True)), keep_cache=True)
+
+    def _add(self, handle: FileHandle) -> int:
+        if handle.staged is not None:
+            handle.staged.handles += 1
+            handle.staged.writers += handle.writing
+        return self._fs.handles.add(handle)
+
+    def _may_write(self, node: Node) -> None:
+        if self._fs.writeback is None:
+            raise ReadOnly(node.id)
+        if not node.rights & Rights.WRITE:
+            raise Forbidden(f"this credential may not change {node.id}")
+
+    def close(self, number: int) -> None:
+        """The last descriptor of a handle is closed."""
+        handle = self._fs.handles.remove(number)
+        if handle is None:
+            return
+        if isinstance(handle, FileHandle):
+            if handle.reader is not None:
+                handle.reader.close()
+            if handle.staged is not None:
+                self._left(handle.staged, writing=handle.writing)
+        self._fs.inodes.release(handle.inode)
+
+    def _left(self, staged: Staged, *, writing: bool) -> None:
+        writeback = self._fs.writeback
+        assert writeback is not None
+        staged.handles -= 1
+        staged.writers -= writing
+        if writing and staged.writers == 0:
+            writeback.written(staged)
+        writeback.release(staged)
+
+    # ---- reading ------------------------------------------------------------------------------------------------
+
+    async def read(self, number: int, offset: int, count: int) -> bytes | memoryview:
+        """Bytes of an open file. A view is good until the next checkpoint."""
+        handle = self._fs.handles.get(number)
+        if isinstance(handle, FileHandle):
+            if handle.staged is not None:
+                return await handle.staged.read(offset, count)
+            assert handle.reader is not None
+            return await handle.reader.read(offset, count)
+        if isinstance(handle, BytesHandle):
+            return handle.content[offset : offset + count]
+        raise IsAFolder(handle.inode.node.id)
+
+    # ---- writing ------------------------------------------------------------------------------------------------
+
+    async def write(self, number: int, offset: int, data: bytes) -> int:
+        handle = self._fs.handles.file(number)
+        if not handle.writing:
+            raise BadHandle(f"handle {number} is open for reading only")
+        staged = await self._stage(handle.inode, handle)
+        assert self._fs.writeback is not None
+        self._fs.writeback.touch(staged)
+        return await staged.write(offset, data)
+
+    async def truncate(self, inode: Inode, size: int, number: int | None) -> None:
+        """Set the size, with or without a handle."""
+        handle: Handle | None = self._fs.handles.get(number) if number is not None else None
+        if inode.node.kind is Kind.FOLDER:
+            raise IsAFolder(inode.node.id)
+        if is_virtual(inode.node):
+            raise ReadOnly(inode.node.id)
+        self._may_write(inode.node)
+        if isinstance(handle, FileHandle) and handle.writing:
+            await self._truncate(inode, handle, size)
+            return
+        opened = next((h for h in self._fs.handles.files_of(inode) if h.writing), None)
+        staged = await self._truncate(inode, opened, size)
+        if staged.writers == 0:
+            assert self._fs.writeback is not None
+            self._fs.writeback.written(staged)
+
+    async def _truncate(self, inode: Inode, handle: FileHandle | None, size: int) -> Staged:
+        staged = await self._stage(inode, handle, whole=size == 0)
+        assert self._fs.writeback is not None
+        self._fs.writeback.touch(staged)
+        if size != staged.size or staged.generation == 0:
+            staged.truncate(size)
+        return staged
+
+    async def _stage(self, inode: Inode, handle: FileHandle | None, *, whole: bool = False) -> Staged:
+        """The staging file of an inode, made if need be. `whole`: the old size does not matter."""
+        if handle is not None and handle.staged is not None:
+            return handle.staged
+        fs = self._fs
+        assert fs.writeback is not None
+        staged = fs.staged_of(inode)
+        if staged is None:
+            size = 0 if whole else await fs.sizes.of(inode.node, inode.parent)
+            staged = fs.staged_of(inode)
+        if staged is None:
+            folder = await fs.folder_of(inode)
+            name = fs.name_of(inode) or inode.node.name.encode("utf-8", "surrogateescape")
+            staged = fs.writeback.stage(inode.node, folder, name, size)
+            if inode.pages is not None and inode.pages == inode.node.version:
+                inode.pages = f"staged {staged.entry.number}"
+        for open_handle in fs.handles.files_of(inode):
+            if open_handle.staged is None:
+                self._switch(open_handle, staged)
+        if handle is not None and handle.staged is None:
+            handle.staged = staged  # not open yet: `_add` counts it
+        return staged
+
+    def _switch(self, handle: FileHandle, staged: Staged) -> None:
+        """An open handle goes on with what is written here."""
+        handle.staged = staged
+        staged.handles += 1
+        staged.writers += handle.writing
+        if handle.reader is not None:
+            handle.reader.close()
+            handle.reader = None
+
+    async def flush(self, number: int) -> None:
+        """close(2) of one descriptor: what was written is acknowledged when this returns."""
+        handle = self._fs.handles.get(number)
+        if isinstance(handle, FileHandle) and handle.writing and handle.staged is not None and not handle.staged.gone:
+            assert self._fs.writeback is not None
+            await self._fs.writeback.flush(handle.staged)
+
+    async def sync(self, number: int) -> None:
+        """fsync(2)."""
+        handle = self._fs.handles.get(number)
+        if isinstance(handle, FileHandle) and handle.staged is not None and not handle.staged.gone:
+            assert self._fs.writeback is not None
+            await self._fs.writeback.sync(handle.staged)
+
+    def refuse_if_virtual(self, node: Node) -> None:
+        if is_virtual(node):
+            raise NotPermitted(node.id)

@@ -1,0 +1,267 @@
+"""The tree: making, removing, renaming and linking entries.
+
+What the server has is changed there at once, and its answer is the answer. What it does not have yet changes the
+journal. Either way the overlay shows the result before the next listing does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from assetfs import names
+from assetfs.repository import (
+    Conflict,
+    CrossScope,
+    Forbidden,
+    Kind,
+    NameRejected,
+    Node,
+    NotEmpty,
+    NotFound,
+    Rights,
+    Unsupported,
+)
+from assetfs.vfs.attributes import Attributes
+from assetfs.vfs.errors import InvalidArgument, IsAFolder, NameTooLong, NotAFolder, NotPermitted, ReadOnly
+from assetfs.vfs.files import Opened
+from assetfs.vfs.inodes import Inode
+from assetfs.vfs.virtual import FOLDER, is_virtual
+from assetfs.writeback.staging import Staged, is_local
+from assetfs.writeback.writeback import WriteBack
+
+if TYPE_CHECKING:
+    from assetfs.vfs.filesystem import FileSystem
+
+NOREPLACE = 1
+"""The flag of renameat2(2) that we know; EXCHANGE and WHITEOUT are refused."""
+
+
+class Tree:
+    """The naming side of a file system."""
+
+    def __init__(self, fs: FileSystem) -> None:
+        self._fs = fs
+
+    def _changeable(self, number: int, name: bytes) -> tuple[WriteBack, Inode]:
+        """The folder that is to be changed, and what to change it with."""
+        writeback = self._fs.writeback
+        if writeback is None:
+            raise ReadOnly("mounted read-only")
+        if len(name) > names.LIMIT:
+            raise NameTooLong(f"{len(name)} bytes")
+        folder = self._fs.inodes.get(number)
+        if folder.node.kind is not Kind.FOLDER:
+            raise NotAFolder(folder.node.id)
+        if is_virtual(folder.node) or (folder is self._fs.inodes.root and name == FOLDER):
+            raise NotPermitted("virtual entries cannot be changed")
+        if not folder.node.rights & Rights.WRITE:
+            raise Forbidden(f"this credential may not change the entries of {folder.node.id}")
+        return writeback, folder
+
+    @staticmethod
+    def _raw(name: bytes) -> str:
+        """The server's text for a name. Raises NameRejected for bytes that are no text."""
+        raw = names.decode(name)
+        try:
+            raw.encode()
+        except UnicodeEncodeError:
+            raise NameRejected("the name is not UTF-8") from None
+        return raw
+
+    # ---- making -------------------------------------------------------------------------------------------------
+
+    async def create(self, parent: int, name: bytes) -> tuple[Opened, Attributes]:
+        """A new file, open for writing."""
+        writeback, folder = self._changeable(parent, name)
+        self._raw(name)
+        if await self._fs.find(folder.node, name) is not None:
+            raise Conflict("an entry of this name exists")
+        staged = writeback.create(folder.node, name)
+        attributes = self._fs.enter(staged.node(), folder)
+        return self._fs.files.created(self._fs.inodes.get(attributes.number), staged), attributes
+
+    async def make_folder(self, parent: int, name: bytes) -> Attributes:
+        writeback, folder = self._changeable(parent, name)
+        raw = self._raw(name)
+        if await self._fs.find(folder.node, name) is not None:
+            raise Conflict("an entry of this name exists")
+        if writeback.keeps_here(folder.node.id, name):
+            return self._fs.enter(writeback.create_folder(folder.node, name).node(), folder)
+        if not self._fs.repository.capabilities.create_folder:
+            raise Unsupported("this repository makes no folders")
+        self._fs.repository.admit(folder.node, raw, Kind.FOLDER)
+        node = await self._fs.repository.create_folder(folder.node, raw)
+        writeback.overlay.appear(folder.node.id, name, node, self._fs.clock())
+        return self._fs.enter(node, folder)
+
+    async def link(self, number: int, parent: int, name: bytes) -> Attributes:
+        """One more name for a file."""
+        writeback, folder = self._changeable(parent, name)
+        inode = self._fs.inodes.get(number)
+        raw = self._raw(name)
+        if inode.node.kind is Kind.FOLDER or is_virtual(inode.node) or is_local(inode.node.id):
+            raise NotPermitted("only files that the server has can have several names")
+        if not self._fs.repository.capabilities.link:
+            raise NotPermitted("this repository has no links")
+        if await self._fs.find(folder.node, name) is not None:
+            raise Conflict("an entry of this name exists")
+        if writeback.keeps_here(folder.node.id, name):
+            raise CrossScope("names that are kept here cannot lead to what the server has")
+        try:
+            node = await self._fs.repository.link(inode.node, folder.node, raw)
+        except CrossScope:
+            raise
+        except Unsupported as reason:
+            raise NotPermitted(str(reason)) from None
+        writeback.overlay.reappear(folder.node.id, node.id)
+        writeback.overlay.appear(folder.node.id, name, node, self._fs.clock())
+        return self._fs.enter(node, folder)
+
+    # ---- removing -----------------------------------------------------------------------------------------------
+
+    async def remove_folder(self, parent: int, name: bytes) -> None:
+        writeback, folder = self._changeable(parent, name)
+        node = await self._existing(folder, name)
+        if node.kind is not Kind.FOLDER:
+            raise NotAFolder(node.id)
+        if writeback.overlay.any_staged(node.id):
+            raise NotEmpty("files that were written here are in it")
+        local = writeback.of(node.id)
+        if local is not None:
+            writeback.forget(local)
+            return
+        await self._fs.repository.remove_folder(node, folder.node)
+        writeback.overlay.vanish(folder.node.id, node.id, self._fs.clock())
+
+    async def remove_file(self, parent: int, name: bytes) -> None:
+        writeback, folder = self._changeable(parent, name)
+        node = await self._existing(folder, name)
+        if node.kind is Kind.FOLDER:
+            raise IsAFolder(node.id)
+        if is_local(node.id):
+            local = writeback.of(node.id)
+            if local is not None:
+                writeback.forget(local)
+            return
+        writeback.holding.end(node.id)
+        await self._fs.repository.remove(node, folder.node)
+        writeback.overlay.vanish(folder.node.id, node.id, self._fs.clock())
+        staged = writeback.overlay.staged_for(node.id)
+        if staged is not None and await self._is_gone(node):
+            writeback.forget(staged)
+
+    async def _is_gone(self, node: Node) -> bool:
+        """Whether that was the node's last entry; its new content is then not owed any more."""
+        try:
+            await self._fs.repository.stat(node.id)
+        except NotFound:
+            return True
+        return False
+
+    async def _existing(self, folder: Inode, name: bytes) -> Node:
+        node = await self._fs.find(folder.node, name)
+        if node is None:
+            raise NotFound(f"no {name!r}")
+        return node
+
+    # ---- renaming -----------------------------------------------------------------------------------------------
+
+    async def rename(self, old_parent: int, old: bytes, new_parent: int, new: bytes, flags: int) -> None:
+        if flags & ~NOREPLACE:
+            raise InvalidArgument("only RENAME_NOREPLACE is known")
+        writeback, source = self._changeable(old_parent, old)
+        _, destination = self._changeable(new_parent, new)
+        raw = self._raw(new)
+        node = await self._existing(source, old)
+        over = await self._fs.find(destination.node, new)
+        if over is not None:
+            if flags & NOREPLACE:
+                raise Conflict("an entry of this name exists")
+            if over.id == node.id:
+                return
+            if (over.kind is Kind.FOLDER) != (node.kind is Kind.FOLDER):
+                raise IsAFolder(over.id) if over.kind is Kind.FOLDER else NotAFolder(over.id)
+            if over.kind is Kind.FOLDER and writeback.overlay.any_staged(over.id):
+                raise NotEmpty("files that were written here are in it")
+        if is_local(node.id):
+            self._rename_ours(writeback, node, source, destination, new, over)
+        else:
+            await self._rename_theirs(writeback, node, (source, old), (destination, new, raw), over)
+
+    def _rename_ours(
+        self, writeback: WriteBack, node: Node, source: Inode, destination: Inode, new: bytes, over: Node | None
+    ) -> None:
+        """A file or folder that the server does not have."""
+        staged = writeback.of(node.id)
+        if staged is None:
+            raise NotFound(node.id)
+        stays = writeback.keeps_here(destination.node.id, new)
+        if node.kind is Kind.FOLDER and not stays:
+            raise CrossScope("a folder that is kept here cannot become one of the server's: copy it")
+        if over is not None and not is_local(over.id) and (stays or over.kind is Kind.FOLDER):
+            raise CrossScope("names that are kept here cannot stand for what the server has")
+        replaced: Node | Staged | None = over
+        if over is not None and is_local(over.id):
+            replaced = writeback.of(over.id)
+        elif over is None and not stays:
+            replaced = writeback.holding.taken(destination.node.id, new, staged)
+            if replaced is None:
+                writeback.check(destination.node, new)
+        elif over is not None:
+            writeback.holding.end(over.id)
+        inode = self._fs.inodes.known(node.id, node.kind)
+        writeback.rename(staged, destination.node, new, replaced)
+        if inode is not None:
+            self._fs.inodes.rebind(inode, staged.node(), self._fs.clock())
+            inode.parent = destination.node.id
+
+    async def _rename_theirs(
+        self,
+        writeback: WriteBack,
+        node: Node,
+        source: tuple[Inode, bytes],
+        destination: tuple[Inode, bytes, str],
+        over: Node | None,
+    ) -> None:
+        """What the server has: it is asked at once, but for a backup that may be the first step of a save."""
+        (from_, old), (to, new, raw) = source, destination
+        repository = self._fs.repository
+        if writeback.keeps_here(to.node.id, new):
+            raise CrossScope("names that are kept here cannot stand for what the server has: copy it")
+        held = writeback.holding.end(node.id)
+        if held is not None and held.old == new and from_ is to:
+            return
+        if held is None and over is None and from_ is to and node.kind is Kind.FILE and writeback.is_backup(new):
+            size = await self._fs.sizes.of(node, from_.node.id)
+            writeback.holding.hold(msgspec.structs.replace(node, size=size), from_.node, old, new)
+            return
+        ours = writeback.of(over.id) if over is not None else None
+        theirs = over if over is not None and not is_local(over.id) else None
+        if from_ is to:
+            if not repository.capabilities.rename:
+                raise Unsupported("this repository cannot rename")
+            moved = await repository.rename(node, from_.node, raw, theirs)
+        else:
+            if not repository.capabilities.move:
+                raise CrossScope("this repository cannot move")
+            moved = await repository.move(node, from_.node, to.node, raw, theirs)
+        now = self._fs.clock()
+        if ours is not None:
+            writeback.forget(ours)
+        writeback.overlay.vanish(from_.node.id, node.id, now)
+        if theirs is not None:
+            writeback.overlay.vanish(to.node.id, theirs.id, now)
+        writeback.overlay.appear(to.node.id, new, moved, now)
+        if from_ is not to:
+            writeback.overlay.reappear(to.node.id, moved.id)
+        inode = self._fs.inodes.known(node.id, node.kind)
+        if inode is not None:
+            self._fs.inodes.rebind(inode, moved, now)
+            inode.parent = to.node.id
+        staged = writeback.overlay.staged_for(node.id)
+        if staged is not None:
+            staged.entry.parent, staged.entry.parent_node, staged.entry.name = to.node.id, to.node, new
+            if staged.saved >= 0:
+                writeback.save(staged)

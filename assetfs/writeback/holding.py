@@ -1,0 +1,127 @@
+"""Holding back: a rename of an asset to a backup name (`f` to `f~`) waits a few seconds for what comes next.
+
+vim, emacs and others save by moving the original away, writing a new file under the old name, and deleting the backup.
+Sent as asked, that would make the new file a new asset without its history. So the rename is journaled and held:
+
+    a new file takes the old name     it takes the identity too; the backup is a local copy of the old bytes
+    the backup is renamed back        nothing has happened
+    the backup is deleted             the asset is deleted
+    nothing, for `hold` seconds       the rename goes to the server as it was asked
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import trio
+
+from assetfs import names
+from assetfs.repository import Node, NodeId, RepositoryError
+from assetfs.writeback.journal import HeldRename
+from assetfs.writeback.overlay import FOREVER
+from assetfs.writeback.states import Event
+
+if TYPE_CHECKING:
+    from assetfs.writeback.staging import Staged
+    from assetfs.writeback.writeback import WriteBack
+
+log = logging.getLogger("assetfs.writeback")
+
+
+class Holding:
+    """The renames that are held back now."""
+
+    def __init__(self, owner: WriteBack, clock: Callable[[], float]) -> None:
+        self._owner = owner
+        self._clock = clock
+        self._held: dict[NodeId, tuple[float, HeldRename]] = {}
+        self._wake = trio.Event()
+
+    def hold(self, node: Node, folder: Node, old: bytes, new: bytes) -> None:
+        """Acknowledge a rename, and wait."""
+        from assetfs.writeback.writeback import plain
+
+        self._owner.journal.hold(HeldRename(node=plain(node), folder=plain(folder), old=old, new=new))
+        self._show(HeldRename(node=node, folder=folder, old=old, new=new))
+
+    def _show(self, held: HeldRename) -> None:
+        self._held[held.node.id] = (self._clock() + self._owner.settings.hold, held)
+        self._owner.overlay.vanish(held.folder.id, held.node.id, FOREVER)
+        self._owner.overlay.appear(held.folder.id, held.new, held.node, FOREVER)
+        self._wake.set()
+
+    def recover(self) -> None:
+        """What the last daemon held is held again, for a moment."""
+        for held in self._owner.journal.held():
+            self._show(held)
+
+    def end(self, node: NodeId) -> HeldRename | None:
+        """Stop holding a rename, whatever comes of it: the file is back under its old name."""
+        entry = self._held.pop(node, None)
+        if entry is None:
+            return None
+        held = entry[1]
+        self._owner.overlay.vanish(held.folder.id, node, float("-inf"))
+        self._owner.overlay.reappear(held.folder.id, node)
+        self._owner.journal.release(node)
+        return held
+
+    def is_held(self, node: NodeId) -> bool:
+        return node in self._held
+
+    def taken(self, folder: NodeId, name: bytes, staged: Staged) -> Node | None:
+        """A new file takes a name. If a held rename left it, the file takes the identity, and the backup becomes a
+        local copy; returns the node whose identity it is."""
+        found = next((h for _, h in self._held.values() if h.folder.id == folder and h.old == name), None)
+        if found is None:
+            return None
+        self.end(found.node.id)
+        assert found.node.size is not None  # whoever holds a rename has measured the file
+        size = found.node.size
+        copy = self._owner._new(found.folder, found.new)
+        copy.entry.base = found.node
+        copy.entry.size = copy.entry.base_limit = size
+        copy.entry.mtime_ns = self._owner.time_of(found.node) or found.node.mtime_ns or copy.entry.mtime_ns
+        copy.step(Event.CLOSED_LOCAL)
+        self._owner.overlay.place(folder, found.new, copy)
+        self._owner.save(copy)
+        return found.node
+
+    async def run(self) -> None:
+        """Send what has waited long enough."""
+        while True:
+            now = self._clock()
+            for node, (due, held) in list(self._held.items()):
+                if due <= now:
+                    await self._send(node, held)
+            self._wake = trio.Event()
+            soonest = min((due for due, _ in self._held.values()), default=now + 3600)
+            with trio.move_on_after(max(soonest - self._clock(), 0.05)):
+                await self._wake.wait()
+
+    async def _send(self, id_: NodeId, held: HeldRename) -> None:
+        repository = self._owner.repository
+        try:
+            node = held.node if held.node.private is not None else await repository.stat(id_)
+            folder = held.folder if held.folder.private is not None else await repository.stat(held.folder.id)
+            if id_ not in self._held:
+                return
+            renamed = await repository.rename(node, folder, names.decode(held.new))
+        except RepositoryError as error:
+            if error.transient:
+                self._held[id_] = (self._clock() + 10.0, held)
+                return
+            log.error(
+                "the rename of %s to %s was refused, it is undone: %s",
+                os.fsdecode(held.old),
+                os.fsdecode(held.new),
+                error,
+            )
+            self.end(id_)
+            return
+        if self.end(id_) is not None:
+            self._owner.overlay.vanish(held.folder.id, id_, self._clock())
+            self._owner.overlay.appear(held.folder.id, held.new, renamed, self._clock())

@@ -1,0 +1,195 @@
+"""The journal: the durable list of what is still owed to the server. One SQLite file (WAL) per repository.
+
+A row is one file or local folder that was written here. It is saved when close or fsync acknowledge something, and at
+every change of state; it goes only when the server has confirmed, or when somebody deleted or discarded the file.
+
+A commit survives the death of this process at once (30 µs; no fsync). `sync` makes everything that was committed
+survive the machine's death too: fsync of the write-ahead log. Checkpoints, which move the log into the database and
+fsync both, run in a worker thread. A damaged journal is set aside, never overwritten: the staging files beside it are
+then recovered by what they are (see `recovery.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from assetfs.repository import Node, NodeId, Rights
+from assetfs.writeback.states import State
+
+log = logging.getLogger("assetfs.writeback")
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (number INTEGER PRIMARY KEY, state TEXT NOT NULL, entry BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS renames (node TEXT PRIMARY KEY, held BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS times (content TEXT PRIMARY KEY, mtime_ns INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+VERSION = "1"
+
+
+class Entry(msgspec.Struct, kw_only=True):
+    """One row. Everything that the next daemon needs to go on."""
+
+    number: int
+    """`local:<number>` is the node's id while the server has none; the staging file is named by it."""
+    state: State = State.DIRTY
+    folder: bool = False
+    parent: str
+    """Id of the folder that it is in: a server's, or `local:<number>`."""
+    name: bytes
+    """As the mount shows it."""
+    target: Node | None = None
+    """The server's node whose content it is to become, as it was when this began; None for a new file."""
+    base: Node | None = None
+    """The node of whose version the bytes are that were not written."""
+    parent_node: Node | None = None
+    """The folder, as it was described last."""
+    size: int = 0
+    mtime_ns: int = 0
+    own_time: bool = False
+    """Somebody set the mtime: it is to be kept with the content."""
+    base_limit: int = 0
+    """Bytes below this that were not written are those of `base`; those above are zeros."""
+    written: bytes = b""
+    """`Ranges.pack` of what the staging file holds."""
+    attributes: dict[str, bytes] = {}
+    """Extended attributes to set once the server has it."""
+    ledger: dict[str, Any] = {}
+    """What the transfer has done so far."""
+    stale: list[dict[str, Any]] = []
+    """Ledgers of transfers of earlier contents, which may have left something on the server."""
+    error: str = ""
+    attempts: int = 0
+    changed: float = 0.0
+    """Seconds since the epoch: when it was last changed here."""
+
+
+class HeldRename(msgspec.Struct, kw_only=True):
+    """A rename to a backup name that waits for what comes next."""
+
+    node: Node
+    folder: Node
+    old: bytes
+    new: bytes
+
+
+class JournalDamaged(Exception):
+    """The file is there and cannot be read."""
+
+
+class Journal:
+    """Opened once per repository, under the lock. All methods but `sync` and `checkpoint` take well under a
+    millisecond and are called on the loop."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute("PRAGMA wal_autocheckpoint=0")
+            self._db.executescript(_SCHEMA)
+            self._db.execute("INSERT OR IGNORE INTO settings VALUES ('version', ?)", (VERSION,))
+            found = self._db.execute("SELECT value FROM settings WHERE name = 'version'").fetchone()[0]
+            if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                raise JournalDamaged(f"{path} is damaged")
+        except sqlite3.DatabaseError as damage:
+            self._db.close()
+            raise JournalDamaged(f"{path}: {damage}") from None
+        if found != VERSION:
+            self._db.close()
+            raise JournalDamaged(f"{path} was written by another version of assetfs ({found})")
+        path.chmod(0o600)
+        self._encode = msgspec.msgpack.Encoder(enc_hook=_encoded)
+        self._decode = msgspec.msgpack.Decoder(Entry, dec_hook=_decoded)
+        self._decode_held = msgspec.msgpack.Decoder(HeldRename, dec_hook=_decoded)
+
+    def entries(self) -> Iterator[Entry]:
+        """All rows, oldest first."""
+        for number, state, blob in self._db.execute("SELECT number, state, entry FROM files ORDER BY number"):
+            entry = self._decode.decode(blob)
+            entry.number = number
+            entry.state = State(state)
+            yield entry
+
+    def save(self, entry: Entry) -> None:
+        """Insert or update a row; it survives this process from here on."""
+        entry.changed = time.time()
+        self._db.execute(
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?)",
+            (entry.number, entry.state.value, self._encode.encode(entry)),
+        )
+
+    def remove(self, number: int) -> None:
+        """Nothing is owed for this file any more."""
+        self._db.execute("DELETE FROM files WHERE number = ?", (number,))
+
+    def replace(self, remove: int, entry: Entry) -> None:
+        """Remove one row and save another, both or neither."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self.remove(remove)
+            self.save(entry)
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def hold(self, held: HeldRename) -> None:
+        """A rename was acknowledged, and is not with the server yet."""
+        self._db.execute("INSERT OR REPLACE INTO renames VALUES (?, ?)", (held.node.id, self._encode.encode(held)))
+
+    def held(self) -> list[HeldRename]:
+        return [self._decode_held.decode(blob) for (blob,) in self._db.execute("SELECT held FROM renames")]
+
+    def release(self, node: NodeId) -> None:
+        self._db.execute("DELETE FROM renames WHERE node = ?", (node,))
+
+    def remember_time(self, content: str, mtime_ns: int) -> None:
+        """The modification time that somebody gave to a content, by its key."""
+        self._db.execute("INSERT OR REPLACE INTO times VALUES (?, ?)", (content, mtime_ns))
+
+    def times(self) -> Iterator[tuple[str, int]]:
+        yield from self._db.execute("SELECT content, mtime_ns FROM times")
+
+    def sync(self) -> None:
+        """Everything that was committed survives the machine's death. Blocks; call it in a thread."""
+        wal = f"{self.path}-wal"
+        try:
+            handle = os.open(wal, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fdatasync(handle)
+        finally:
+            os.close(handle)
+
+    def checkpoint(self) -> None:
+        """Fold the log into the database. Blocks; call it in a thread. Uses a connection of its own."""
+        with sqlite3.connect(self.path) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        other.close()
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def _encoded(value: object) -> object:
+    """What msgspec does not know of a Node: paths, rights, and the backend's own part."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Rights):
+        return value.value
+    raise NotImplementedError(type(value).__name__)
+
+
+def _decoded(kind: type, value: Any) -> object:
+    return kind(value)

@@ -1,0 +1,134 @@
+"""The overlay: what is different here from what the server last listed.
+
+    staged   names of files and local folders that a journal row stands for; they stay as long as the row does
+    recent   names that the server has by our own doing; they stay until a listing comes that was begun later
+    gone     nodes of the listing that have left the folder by our own doing; likewise
+
+So our own changes are seen at once, and a listing that was already under way does not undo them.
+A name that is placed here hides a listed one; the listed node then shows under its decorated name.
+"""
+
+from __future__ import annotations
+
+from assetfs.names import decorate
+from assetfs.repository import Node, NodeId
+from assetfs.writeback.staging import Staged
+
+FOREVER = float("inf")
+
+
+class _Folder:
+    __slots__ = ("gone", "recent", "staged")
+
+    def __init__(self) -> None:
+        self.staged: dict[bytes, Staged] = {}
+        self.recent: dict[bytes, tuple[float, Node]] = {}
+        self.gone: dict[NodeId, float] = {}
+
+
+class Overlay:
+    """For all folders of a mount. Times are seconds of the mount's clock."""
+
+    def __init__(self) -> None:
+        self._folders: dict[NodeId, _Folder] = {}
+        self._targets: dict[NodeId, Staged] = {}
+
+    def _folder(self, folder: NodeId) -> _Folder:
+        return self._folders.setdefault(folder, _Folder())
+
+    # ---- changing -----------------------------------------------------------------------------------------------
+
+    def place(self, folder: NodeId, name: bytes, staged: Staged) -> None:
+        """A new file or local folder of ours has this name."""
+        there = self._folder(folder)
+        there.recent.pop(name, None)
+        there.staged[name] = staged
+
+    def lift(self, folder: NodeId, name: bytes) -> Staged | None:
+        """The name is not that file's any more."""
+        there = self._folders.get(folder)
+        return there.staged.pop(name, None) if there is not None else None
+
+    def appear(self, folder: NodeId, name: bytes, node: Node, until: float) -> None:
+        """The server has this node under this name now; `until` is the begin of the first listing that will tell."""
+        there = self._folder(folder)
+        there.recent[name] = (until, node)
+
+    def vanish(self, folder: NodeId, node: NodeId, until: float) -> None:
+        """The server's node is not in the folder any more."""
+        there = self._folder(folder)
+        there.gone[node] = until
+        for name in [n for n, (_, recent) in there.recent.items() if recent.id == node]:
+            del there.recent[name]
+
+    def reappear(self, folder: NodeId, node: NodeId) -> None:
+        """It is, after all."""
+        if (there := self._folders.get(folder)) is not None:
+            there.gone.pop(node, None)
+
+    def target(self, staged: Staged, node: NodeId) -> None:
+        """The server's node has new content here."""
+        self._targets[node] = staged
+
+    def untarget(self, staged: Staged, node: NodeId) -> None:
+        if self._targets.get(node) is staged:
+            del self._targets[node]
+
+    def listed(self, folder: NodeId, begun: float) -> None:
+        """A listing that was begun then has come: what it knows need not be remembered."""
+        there = self._folders.get(folder)
+        if there is None:
+            return
+        there.recent = {name: entry for name, entry in there.recent.items() if entry[0] >= begun}
+        there.gone = {node: until for node, until in there.gone.items() if until >= begun}
+        if not (there.staged or there.recent or there.gone):
+            del self._folders[folder]
+
+    # ---- asking -------------------------------------------------------------------------------------------------
+
+    def staged_for(self, node: NodeId) -> Staged | None:
+        """The new content of a server's node, if it has one here."""
+        return self._targets.get(node)
+
+    def find(self, folder: NodeId, name: bytes) -> Staged | Node | None:
+        """What a name leads to by the overlay alone."""
+        there = self._folders.get(folder)
+        if there is None:
+            return None
+        if name in there.staged:
+            return there.staged[name]
+        return there.recent[name][1] if name in there.recent else None
+
+    def name_of(self, folder: NodeId, node: NodeId) -> bytes | None:
+        """The name that a node has in a folder by the overlay alone."""
+        there = self._folders.get(folder)
+        if there is None:
+            return None
+        names = {recent.id: name for name, (_, recent) in there.recent.items()}
+        names.update((staged.id, name) for name, staged in there.staged.items())
+        return names.get(node)
+
+    def hides(self, folder: NodeId, node: NodeId) -> bool:
+        """Whether a listed node has left the folder."""
+        there = self._folders.get(folder)
+        return there is not None and node in there.gone
+
+    def any_staged(self, folder: NodeId) -> bool:
+        """Whether there are files of ours in the folder."""
+        there = self._folders.get(folder)
+        return there is not None and bool(there.staged)
+
+    def merge(self, folder: NodeId, listed: list[tuple[bytes, Node]]) -> list[tuple[bytes, Node]]:
+        """A folder's entries as they are here."""
+        there = self._folders.get(folder)
+        if there is None:
+            return listed
+        placed: dict[bytes, Node] = {name: node for name, (_, node) in there.recent.items()}
+        placed.update((name, staged.node()) for name, staged in there.staged.items())
+        ours = {node.id for node in placed.values()}
+        merged = []
+        for name, node in listed:
+            if node.id in there.gone or node.id in ours:
+                continue
+            merged.append((decorate(name, node.label), node) if name in placed else (name, node))
+        return [*merged, *placed.items()]

@@ -1,0 +1,252 @@
+"""Staging files: what was written here and is not on the server yet.
+
+A staging file is sparse. Opening an asset for writing copies nothing: bytes that nobody has written still are those of
+the version that it was opened on, and are fetched when they are read, or when the whole is uploaded (`complete`).
+
+Local paths are numbers; no name from a server or a program is ever part of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import msgspec
+import trio
+
+from assetfs import names
+from assetfs.content.reader import Reader
+from assetfs.content.store import ContentStore
+from assetfs.repository import Kind, Node, NodeId, Rights
+from assetfs.writeback.journal import Entry
+from assetfs.writeback.ranges import Ranges
+from assetfs.writeback.states import Event, State, after
+
+LOCAL = "local:"
+
+INLINE = 64 << 10
+"""Bytes that are read and written on the loop itself: some 20 µs; more goes through a thread, which costs 100 µs."""
+
+PIECE = 1 << 20
+
+
+def is_local(node: NodeId) -> bool:
+    """Whether an id is one of ours: the server does not know it yet, or never will."""
+    return node.startswith(LOCAL)
+
+
+class Staged:
+    """One file (or local folder) that was written here. `entry` is its row of the journal, as it is or is to be."""
+
+    def __init__(self, entry: Entry, path: Path, store: ContentStore) -> None:
+        self.entry = entry
+        self.path = path
+        self.written = Ranges.unpack(entry.written)
+        self.writers = 0
+        self.handles = 0
+        self.generation = 0
+        """Goes up with every change of content."""
+        self.saved = -1
+        """The generation that the journal knows."""
+        self.gone = False
+        """Deleted, discarded, or confirmed by the server: no row stands for it any more."""
+        self.upload: trio.CancelScope | None = None
+        self.due = 0.0
+        """When its upload may start; seconds of the mount's clock."""
+        self._ended = trio.Event()
+        self.failure: Exception | None = None
+        self._store = store
+        self._file = -1
+        self._base: Reader | None = None
+        self._digests: dict[tuple[int, str], str] = {}
+        self._filling = trio.Lock()
+
+    # ---- what it is ---------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> NodeId:
+        return self.entry.target.id if self.entry.target is not None else f"{LOCAL}{self.entry.number}"
+
+    @property
+    def size(self) -> int:
+        return self.entry.size
+
+    @property
+    def dirty(self) -> bool:
+        """Something has changed that the journal does not know."""
+        return self.generation != self.saved
+
+    def step(self, event: Event) -> None:
+        """Go on to the next state, by the table."""
+        self.entry.state = after(self.entry.state, event)
+
+    def node(self) -> Node:
+        """The node as the file system shows it."""
+        entry = self.entry
+        if entry.target is not None:
+            return msgspec.structs.replace(
+                entry.target,
+                size=entry.size,
+                mtime_ns=entry.mtime_ns,
+                ctime_ns=entry.mtime_ns,
+                version=None,
+                digest=None,
+            )
+        return Node(
+            id=self.id,
+            kind=Kind.FOLDER if entry.folder else Kind.FILE,
+            name=names.decode(entry.name),
+            label=f"new{entry.number}",
+            size=None if entry.folder else entry.size,
+            mtime_ns=entry.mtime_ns,
+            ctime_ns=entry.mtime_ns,
+            rights=Rights.ALL,
+        )
+
+    async def ended(self) -> None:
+        """Until the next transfer of it has come to an end, whatever end."""
+        await self._ended.wait()
+
+    def end(self) -> None:
+        """A transfer has come to an end: wake those who wait for it."""
+        self._ended.set()
+        self._ended = trio.Event()
+
+    # ---- content ------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Make or open the staging file. Idempotent; blocks for a moment. Raises OSError."""
+        if self._file < 0 and not self.entry.folder:
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+    async def read(self, offset: int, count: int) -> bytes | memoryview:
+        """What the file has there now: written bytes, those of the base, or zeros."""
+        stop = min(offset + count, self.size)
+        if offset >= stop:
+            return b""
+        gaps = list(self.written.missing(offset, min(stop, self.entry.base_limit)))
+        if not gaps and stop - offset <= INLINE:
+            return self._exactly(offset, stop)
+        if not gaps:
+            return await trio.to_thread.run_sync(self._exactly, offset, stop)
+        found = bytearray(await trio.to_thread.run_sync(self._exactly, offset, stop))
+        for start, end in gaps:
+            found[start - offset : end - offset] = await self._from_base(start, end)
+        return memoryview(found)
+
+    def _exactly(self, start: int, stop: int) -> bytes:
+        data = os.pread(self._file, stop - start, start)
+        return data + bytes(stop - start - len(data))
+
+    async def _from_base(self, start: int, stop: int) -> bytes:
+        async with self._filling:
+            if self._base is None:
+                assert self.entry.base is not None
+                self._base = await Reader.open(self._store, self.entry.base)
+        found = bytearray()
+        while start + len(found) < stop:
+            piece = await self._base.read(start + len(found), stop - start - len(found))
+            if not len(piece):
+                found += bytes(stop - start - len(found))
+            found += piece
+        return bytes(found)
+
+    async def write(self, offset: int, data: bytes) -> int:
+        """Put bytes where they belong. Raises OSError (no space, read-only)."""
+        if len(data) <= INLINE:
+            self._put(offset, data)
+        else:
+            await trio.to_thread.run_sync(self._put, offset, data)
+        self.written.add(offset, offset + len(data))
+        self.entry.size = max(self.entry.size, offset + len(data))
+        self.changed()
+        return len(data)
+
+    def _put(self, offset: int, data: bytes) -> None:
+        view = memoryview(data)
+        while len(view):
+            done = os.pwrite(self._file, view, offset)
+            view, offset = view[done:], offset + done
+
+    def truncate(self, size: int) -> None:
+        """Cut, or lengthen with zeros."""
+        os.ftruncate(self._file, size)
+        self.written.cut(size)
+        self.entry.base_limit = min(self.entry.base_limit, size)
+        self.entry.size = size
+        self.changed()
+
+    def changed(self, mtime_ns: int | None = None) -> None:
+        """The content is another one now; its time is now, unless somebody says."""
+        self.generation += 1
+        self.entry.mtime_ns = mtime_ns or time.time_ns()
+        self.entry.own_time = mtime_ns is not None
+
+    async def complete(self) -> None:
+        """Fetch every byte that is still missing. Nobody may write meanwhile. Raises what the fetch raises."""
+        for start, stop in list(self.written.missing(0, self.entry.base_limit)):
+            for at in range(start, stop, PIECE):
+                piece = await self._from_base(at, min(at + PIECE, stop))
+                await trio.to_thread.run_sync(self._put, at, piece)
+                self.written.add(at, at + len(piece))
+        if os.fstat(self._file).st_size < self.size:
+            os.ftruncate(self._file, self.size)
+
+    def sync(self) -> None:
+        """The content survives the machine's death. Blocks; in a thread."""
+        if self._file >= 0:
+            os.fdatasync(self._file)
+
+    def snapshot(self) -> Entry:
+        """The row as it should be saved now."""
+        self.entry.written = self.written.pack()
+        return self.entry
+
+    def close(self, *, discard: bool) -> None:
+        """Let go of the file; with `discard` it is deleted too."""
+        if self._base is not None:
+            self._base.close()
+            self._base = None
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        if discard:
+            self.path.unlink(missing_ok=True)
+
+    # ---- Source -------------------------------------------------------------------------------------------------
+
+    async def content(self, offset: int, count: int) -> bytes:
+        """Bytes of a complete file, for the server."""
+        return await trio.to_thread.run_sync(self._exactly, offset, min(offset + count, self.size))
+
+    async def digest(self, algorithm: str) -> str:
+        """Lower-case hex digest of a complete file; remembered until it changes."""
+        key = (self.generation, algorithm)
+        if key not in self._digests:
+            self._digests = {key: await trio.to_thread.run_sync(self._digest, algorithm)}
+        return self._digests[key]
+
+    def _digest(self, algorithm: str) -> str:
+        made = hashlib.new(algorithm, usedforsecurity=False)
+        for at in range(0, self.size, PIECE):
+            made.update(self._exactly(at, min(at + PIECE, self.size)))
+        return made.hexdigest()
+
+
+class Outgoing:
+    """A staged file as the `Source` that backends read."""
+
+    def __init__(self, staged: Staged) -> None:
+        self._staged = staged
+        self.size = staged.size
+
+    async def read(self, offset: int, count: int) -> bytes:
+        return await self._staged.content(offset, count)
+
+    async def digest(self, algorithm: str) -> str:
+        return await self._staged.digest(algorithm)
+
+
+__all__ = ["LOCAL", "Outgoing", "Staged", "State", "is_local"]

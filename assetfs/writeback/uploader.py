@@ -1,0 +1,259 @@
+"""The uploader: what is owed goes to the server, in the order in which it was closed, a few at a time.
+
+    due --> complete (fetch what was not written) --> send (upload or replace) --> attributes --> settled
+              |                                          |
+              +-- passing error: back into the queue, later each time, for ever
+              +-- refused: FAILED, until somebody retries, exports or discards it
+              +-- somebody else was faster: ours becomes a file of its own under a conflict name
+
+While the server cannot be reached, one transfer at a time tries, and the others wait for it: a thousand owed files are
+not a thousand knocks. A change to a file that is on its way cancels its transfer; what that may have left on the server
+is abandoned before the next try.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import trio
+
+from assetfs import names
+from assetfs.repository import (
+    Conflict,
+    Node,
+    NotAuthenticated,
+    NotFound,
+    Offline,
+    Repository,
+    RepositoryError,
+    SameContent,
+    Unavailable,
+    VersionChanged,
+)
+from assetfs.writeback.staging import Outgoing, Staged, is_local
+from assetfs.writeback.states import Event, State
+
+if TYPE_CHECKING:
+    from assetfs.writeback.writeback import WriteBack
+
+log = logging.getLogger("assetfs.writeback")
+
+FIRST_WAIT = 1.0
+LONGEST_WAIT = 300.0
+"""Seconds between tries: doubled each time, with up to half as much again at random, so that a returning server does
+not meet everybody at once."""
+
+_DONE = "assetfs_done"
+"""In the ledger: the id of the node that has the content, once the server has said so."""
+
+
+class Uploader:
+    """`parallel` transfers at a time. `run` is a task of the mount."""
+
+    def __init__(self, owner: WriteBack, repository: Repository, clock: Callable[[], float], parallel: int) -> None:
+        self._owner = owner
+        self._repository = repository
+        self._clock = clock
+        self._parallel = parallel
+        self._queue: deque[Staged] = deque()
+        self._running = 0
+        self.unreachable = False
+        self._wake = trio.Event()
+        self.counts: Counter[str] = Counter()
+
+    def queue(self, staged: Staged) -> None:
+        """A file is QUEUED; `staged.due` says when it may go."""
+        if staged not in self._queue:
+            self._queue.append(staged)
+        self.wake()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Start what is due, for ever."""
+        async with trio.open_nursery() as nursery:
+            while True:
+                self._wake = trio.Event()
+                pause = self._start_due(nursery)
+                with trio.move_on_after(pause):
+                    await self._wake.wait()
+
+    def _start_due(self, nursery: trio.Nursery) -> float:
+        """Start transfers while there is room; returns the seconds until the next one is due."""
+        now = self._clock()
+        pause = LONGEST_WAIT
+        for staged in list(self._queue):
+            if staged.entry.state is not State.QUEUED or staged.gone:
+                self._queue.remove(staged)
+            elif staged.due > now:
+                pause = min(pause, staged.due - now)
+            elif self._running < (1 if self.unreachable else self._parallel):
+                self._queue.remove(staged)
+                self._running += 1
+                staged.step(Event.STARTED)
+                nursery.start_soon(self._transfer, staged)
+            else:
+                break
+        return pause
+
+    # ---- one transfer -------------------------------------------------------------------------------------------
+
+    async def _transfer(self, staged: Staged) -> None:
+        staged.failure = None
+        generation = staged.generation
+        try:
+            with trio.CancelScope() as staged.upload:
+                self._owner.save(staged)
+                await self._owner.complete_copies(staged)
+                await staged.complete()
+                node = await self._send(staged)
+                if staged.generation == generation and staged.entry.state is State.UPLOADING:
+                    await self._owner.settle(staged, node)
+                    self.counts["uploaded"] += 1
+                    self._reached()
+        except RepositoryError as error:
+            self._failed(staged, error)
+        except OSError as error:
+            self._failed(staged, Unavailable(f"the staging file: {error.strerror}"))
+        except Exception as bug:
+            log.exception("the upload of %s failed", staged.id)
+            self._failed(staged, Unavailable(f"a fault of assetfs: {type(bug).__name__}"))
+        finally:
+            staged.upload = None
+            self._running -= 1
+            if staged.entry.state is State.UPLOADING and not staged.gone:
+                staged.step(Event.PUT_OFF)  # cancelled, by us or with the mount
+            staged.end()
+            self.wake()
+
+    async def _send(self, staged: Staged) -> Node:
+        """Upload or replace, and then the attributes. Every step is in the ledger before the next."""
+        entry = staged.entry
+        ledger = StagedLedger(self._owner, staged)
+        while entry.stale:
+            await self._repository.abandon(entry.stale[0])
+            del entry.stale[0]
+            self._owner.save(staged)
+        if _DONE in entry.ledger:
+            node = await self._repository.stat(entry.ledger[_DONE])
+        else:
+            node = await self._content(staged, ledger)
+            if entry.attributes:
+                await ledger.record(**{_DONE: node.id})
+        if entry.attributes:
+            await self._repository.set_metadata(node, entry.attributes)
+            node = await self._repository.stat(node.id)
+        return node
+
+    async def _content(self, staged: Staged, ledger: StagedLedger) -> Node:
+        entry = staged.entry
+        folder = await self._current(entry.parent_node)
+        if entry.target is None:
+            return await self._repository.upload(folder, names.decode(entry.name), Outgoing(staged), ledger)
+        target = entry.target
+        if target.private is None and not entry.ledger:
+            now = await self._repository.stat(target.id)
+            if now.version != target.version:
+                raise Conflict("somebody else has changed it meanwhile", now)
+            target = now
+        elif target.private is None:
+            target = msgspec.structs.replace(await self._repository.stat(target.id), version=target.version)
+        if target.digest is not None:
+            algorithm, _, expected = target.digest.partition(":")
+            if not entry.ledger and await staged.digest(algorithm) == expected:
+                return target
+        return await self._repository.replace(target, folder, Outgoing(staged), ledger)
+
+    async def _current(self, folder: Node | None) -> Node:
+        """A folder as the backend wants it: after a restart its own part has to be asked for anew."""
+        assert folder is not None
+        if is_local(folder.id):
+            raise NotFound("its folder exists here only")
+        return folder if folder.private is not None else await self._repository.stat(folder.id)
+
+    # ---- what went wrong ----------------------------------------------------------------------------------------
+
+    def _failed(self, staged: Staged, error: RepositoryError) -> None:
+        if staged.gone or staged.entry.state is not State.UPLOADING:
+            return  # changed or deleted meanwhile: this try does not count any more
+        staged.failure = error
+        entry = staged.entry
+        entry.error = str(error)
+        if error.transient or isinstance(error, NotAuthenticated):
+            self._put_off(staged, error)
+        elif isinstance(error, SameContent):
+            self._same_content(staged, error)
+        elif isinstance(error, Conflict):
+            self.counts["conflicts"] += 1
+            self._owner.keep_beside(staged, error)
+        elif isinstance(error, NotFound) and entry.target is not None:
+            self.counts["conflicts"] += 1
+            self._owner.keep_beside(staged, Conflict("somebody else has deleted it meanwhile"))
+        else:
+            self.counts["failed"] += 1
+            what = "the original changed on the server" if isinstance(error, VersionChanged) else "it was refused"
+            log.error("%s stays here, %s: %s", self._owner.place(staged), what, error)
+            staged.step(Event.REFUSED)
+            self._owner.save(staged)
+
+    def _put_off(self, staged: Staged, error: RepositoryError) -> None:
+        entry = staged.entry
+        entry.attempts += 1
+        wait = min(FIRST_WAIT * 2 ** min(entry.attempts - 1, 12), LONGEST_WAIT) * random.uniform(1.0, 1.5)
+        if isinstance(error, Unavailable) and error.retry_after is not None:
+            wait = max(wait, error.retry_after)
+        if isinstance(error, Offline | NotAuthenticated):
+            if not self.unreachable:
+                log.warning("uploads wait: %s", error)
+            self.unreachable = True
+            wait = min(wait, 30.0)
+        staged.due = self._clock() + wait
+        staged.step(Event.PUT_OFF)
+        self._owner.save(staged)
+        self._queue.appendleft(staged)
+
+    def _reached(self) -> None:
+        """The server answers: what was put off because it did not may go at once."""
+        if self.unreachable:
+            self.unreachable = False
+            log.info("the server answers again: uploads go on")
+            for staged in self._queue:
+                staged.due = min(staged.due, self._clock())
+
+    def _same_content(self, staged: Staged, error: SameContent) -> None:
+        """The server has these bytes already, under another name, and keeps them once."""
+        if staged.size == 0:
+            staged.step(Event.KEPT)
+            staged.entry.error = f"an empty file is there already, and the server keeps one: {error}"
+        else:
+            self.counts["failed"] += 1
+            log.error("%s stays here: %s", self._owner.place(staged), error)
+            staged.step(Event.REFUSED)
+        self._owner.save(staged)
+
+
+class StagedLedger:
+    """A transfer's ledger, in the journal row of its file."""
+
+    def __init__(self, owner: WriteBack, staged: Staged) -> None:
+        self._owner = owner
+        self._staged = staged
+        self._generation = staged.generation
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return self._staged.entry.ledger
+
+    async def record(self, **state: Any) -> None:
+        self._staged.entry.ledger = {**self._staged.entry.ledger, **state}
+        self._owner.save(self._staged)
+        await trio.lowlevel.checkpoint()
+
+    def progress(self, sent: int) -> None:
+        self._owner.sent[self._staged.entry.number] = sent
