@@ -117,7 +117,10 @@ class ContentStore:
 
     async def _close_cache(self, cached: CacheFile) -> None:
         if self.disk is not None:
-            await trio.to_thread.run_sync(self.disk.close, cached)
+            try:
+                await trio.to_thread.run_sync(self.disk.close, cached)
+            except OSError as error:
+                log.warning("a cache file cannot be closed: %s", error.strerror)
 
     def _has_cache(self, content: Content) -> bool:
         return (
