@@ -6,11 +6,14 @@ on all its handles, those that were open before too, read and write that one.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from assetfs.content import blocks
 from assetfs.content.reader import Reader
+from assetfs.content.window import INITIAL
 from assetfs.repository import Forbidden, Kind, Node, Rights
 from assetfs.vfs.errors import BadHandle, IsAFolder, NotPermitted, ReadOnly
 from assetfs.vfs.handles import BytesHandle, FileHandle, Handle
@@ -20,6 +23,10 @@ from assetfs.writeback.staging import Staged
 
 if TYPE_CHECKING:
     from assetfs.vfs.filesystem import FileSystem
+
+PEEKED = 16
+"""Files whose beginning is kept for who may open them: the kernel asks for a size just before it opens, and many
+programs at once may be there."""
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -35,6 +42,8 @@ class Files:
 
     def __init__(self, fs: FileSystem) -> None:
         self._fs = fs
+        self._peeked: OrderedDict[int, Reader] = OrderedDict()
+        """Readers that were opened before anybody asked for it, by inode number."""
 
     # ---- opening and closing ------------------------------------------------------------------------------------
 
@@ -53,13 +62,9 @@ class Files:
             self._may_write(inode.node)
         staged = fs.staged_of(inode)
         reader = None
+        fs.sizes.opened(inode.parent)
         if staged is None and not truncate:
-            reader = await Reader.open(fs.store, inode.node)
-            try:
-                await reader.learn_size()
-            except BaseException:
-                reader.close()
-                raise
+            reader = await self._reader(inode)
         handle = FileHandle(inode, reader, staged, writing=writing)
         if truncate:
             await self._truncate(inode, handle, 0)
@@ -67,6 +72,30 @@ class Files:
         keep = inode.pages is not None and inode.pages == pages
         inode.pages = pages
         return Opened(self._add(handle), keep_cache=keep)
+
+    async def peek(self, inode: Inode) -> None:
+        """Learn a file's size by fetching its first block, and keep what came for who opens it next."""
+        reader = await self._reader(inode, first=blocks.BLOCK)
+        if inode.number in self._peeked:
+            reader.close()
+            return
+        self._peeked[inode.number] = reader
+        if len(self._peeked) > PEEKED:
+            self._peeked.popitem(last=False)[1].close()
+
+    async def _reader(self, inode: Inode, first: int = INITIAL) -> Reader:
+        """A reader of the inode's version that knows the size; from its first `first` bytes, if nothing else tells."""
+        reader = self._peeked.pop(inode.number, None)
+        if reader is not None and reader.content.node.version != inode.node.version:
+            reader.close()
+            reader = None
+        reader = reader or await Reader.open(self._fs.store, inode.node)
+        try:
+            await reader.learn_size(first)
+        except BaseException:
+            reader.close()
+            raise
+        return reader
 
     def created(self, inode: Inode, staged: Staged) -> Opened:
         """The handle of a file that was just made."""
