@@ -72,7 +72,7 @@ class FileSystem:
         self.xattrs = Xattrs(
             repository, self.folders, clock, self._facts, self.staged_of, self._save, ttl=timeouts.listings
         )
-        self.virtual = Virtual(repository, self.folders, status, writeback)
+        self.virtual = Virtual(repository, root, self.folders, status, writeback)
         self.writeback = writeback
         self.files = Files(self)
         self.tree = Tree(self)
