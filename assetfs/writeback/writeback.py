@@ -482,10 +482,11 @@ class WriteBack:
         return chosen
 
     def hurry(self) -> None:
-        """Every upload that waits may go now."""
+        """Every upload and every rename that waits may go now."""
         for staged in self.owed():
             staged.due = 0.0
         self.uploader.wake()
+        self.holding.hurry()
 
     def retry(self, which: str) -> None:
         """Try failed uploads again."""
