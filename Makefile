@@ -1,4 +1,4 @@
-# make demo       a repository with sample assets, mounted, shown step by step
+# make demo       a repository with sample assets, mounted until Ctrl-C; without a terminal, shown step by step
 # make test       all tests; ARGS="-k name" for some
 # make check      format, lint, types, import rule, unit tests: before every commit
 # make bench      beside rclone, httpx and curl
@@ -18,7 +18,7 @@ setup:
 
 demo:
 	@.ci/setup test
-	@$(BIN)/assetfs demo --tour $(ARGS)
+	@if [ -t 0 ] && [ -t 1 ]; then $(BIN)/assetfs demo $(ARGS); else $(BIN)/assetfs demo --tour $(ARGS); fi
 
 test:
 	@.ci/setup test

@@ -127,6 +127,9 @@ class Keeper:
                     break
                 self._judge()
                 self.settle()
+        except OSError as broken:
+            log.warning("the content cache cannot be read: %s", broken.strerror)
+            self._verifier.give_up()
         finally:
             self._hashing = False
             self.settle()

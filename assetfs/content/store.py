@@ -57,6 +57,8 @@ class ContentStore:
         self._nursery = nursery
         self._contents: dict[Key, Content] = {}
         self._resident: OrderedDict[Segment, Content] = OrderedDict()
+        self.ahead = trio.CapacityLimiter(max(1, downloads * 3 // 4))
+        """For whole files that are fetched ahead."""
         self._ahead = 0
         self._ahead_limit = max(1, downloads * 3 // 4)
 
@@ -115,7 +117,10 @@ class ContentStore:
 
     async def _close_cache(self, cached: CacheFile) -> None:
         if self.disk is not None:
-            await trio.to_thread.run_sync(self.disk.close, cached)
+            try:
+                await trio.to_thread.run_sync(self.disk.close, cached)
+            except OSError as error:
+                log.warning("a cache file cannot be closed: %s", error.strerror)
 
     def _has_cache(self, content: Content) -> bool:
         return (

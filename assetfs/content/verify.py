@@ -40,6 +40,11 @@ class Verifier:
         self.verdict = Verdict.GOOD if self._hash.hexdigest() == self._expected else Verdict.BAD
         return self.verdict
 
+    def give_up(self) -> None:
+        """What is left cannot be hashed in this pass."""
+        if self.verdict is Verdict.OPEN:
+            self.verdict = Verdict.UNKNOWN
+
     def trust(self) -> None:
         """The disk cache has verified this content in an earlier life."""
         self.verdict = Verdict.GOOD

@@ -15,6 +15,7 @@ from assetfs.repository import Forbidden, Kind, Node, Rights
 from assetfs.vfs.errors import BadHandle, IsAFolder, NotPermitted, ReadOnly
 from assetfs.vfs.handles import BytesHandle, FileHandle, Handle
 from assetfs.vfs.inodes import Inode
+from assetfs.vfs.neighbours import Neighbours
 from assetfs.vfs.virtual import is_virtual
 from assetfs.writeback.staging import Staged
 
@@ -35,6 +36,7 @@ class Files:
 
     def __init__(self, fs: FileSystem) -> None:
         self._fs = fs
+        self._neighbours = Neighbours(fs.store, fs.inodes.number, fs.sizes.known)
 
     # ---- opening and closing ------------------------------------------------------------------------------------
 
@@ -60,6 +62,8 @@ class Files:
             except BaseException:
                 reader.close()
                 raise
+        if reader is not None and not writing:
+            self._walked(inode)
         handle = FileHandle(inode, reader, staged, writing=writing)
         if truncate:
             await self._truncate(inode, handle, 0)
@@ -67,6 +71,11 @@ class Files:
         keep = inode.pages is not None and inode.pages == pages
         inode.pages = pages
         return Opened(self._add(handle), keep_cache=keep)
+
+    def _walked(self, inode: Inode) -> None:
+        """Somebody may be going through the folder: the next files are fetched ahead."""
+        if inode.parent is not None and (listing := self._fs.folders.last(inode.parent)) is not None:
+            self._neighbours.opened(inode.parent, listing, listing.entries, inode.node)
 
     def created(self, inode: Inode, staged: Staged) -> Opened:
         """The handle of a file that was just made."""

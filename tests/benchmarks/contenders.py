@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assetfs.fuse.session import abort
-from tests.benchmarks.ordinary import Person
 from tests.benchmarks.processes import running
 from tests.benchmarks.servers import PROJECT, Servers, Way
-from tests.mounts import alive, environment, eventually, unmount
+from tests.mounts import Mounted, User, alive, eventually, mounted
 
 HEADROOM = {"--cache-size": "8G"}
 """Room for the file that is read, on machines whose disk is so full that the default would be less."""
@@ -35,6 +34,12 @@ class Place:
     root: str
     pid: int = 0
     """The daemon behind it; 0 where there is none."""
+    mount: Mounted | None = None
+    """Where it is ours."""
+
+    def requests(self) -> int | None:
+        """How many requests our daemon has sent."""
+        return self.mount.requests() if self.mount is not None else None
 
     def target(self, name: str) -> str:
         return f"{self.root}/{name}"
@@ -42,10 +47,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Contender:
-    """`open(servers, way, home, person)` makes the place; `keeps` says that a new mount finds what an old one read."""
+    """`open(servers, way, home, user)` makes the place; `keeps` says that a new mount finds what an old one read."""
 
     name: str
-    open: Callable[[Servers, Way, Path, Person], AbstractContextManager[Place]]
+    open: Callable[[Servers, Way, Path, User], AbstractContextManager[Place]]
     program: str
     """What must be installed."""
     mounts: bool = True
@@ -58,38 +63,18 @@ class Contender:
 
 
 @contextmanager
-def _assetfs(servers: Servers, way: Way, home: Path, person: Person) -> Iterator[Place]:
-    path = home / "mnt"
-    for folder in (path, home / "run"):
-        folder.mkdir(mode=0o700, exist_ok=True)
-    person.own(home, path, home / "run")
-    options = {"--cache-dir": home / "cache", "--state-dir": home / "state", "--root": PROJECT, **HEADROOM}
-    arguments = [str(part) for option in options.items() for part in option]
-    done = subprocess.run(
-        [person.python, "-P", "-m", "assetfs", "mount", way.source, path, *arguments],
-        env={**environment(home, servers.credential), **person.env, "HOME": str(home)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        **person.becoming,
-    )
-    if done.returncode:
-        raise RuntimeError(f"assetfs mount: {done.stdout}{done.stderr}")
-    pid = int(next((home / "state").glob("*/lock")).read_text())  # root may not look into another user's mount
-    try:
-        yield Place("file", str(path), pid)
-    finally:
-        unmount(path, pid)
+def _assetfs(servers: Servers, way: Way, home: Path, user: User) -> Iterator[Place]:
+    options = {"--root": PROJECT, **HEADROOM}
+    arguments = [part for option in options.items() for part in option]
+    with mounted(way.source, servers.credential, home, *arguments, user=user) as found:
+        yield Place("file", str(found.path), found.pid, found)
 
 
-def _rclone(backend: str, mode: str) -> Callable[[Servers, Way, Path, Person], AbstractContextManager[Place]]:
+def _rclone(backend: str, mode: str) -> Callable[[Servers, Way, Path, User], AbstractContextManager[Place]]:
     @contextmanager
-    def opened(servers: Servers, way: Way, home: Path, person: Person) -> Iterator[Place]:
+    def opened(servers: Servers, way: Way, home: Path, user: User) -> Iterator[Place]:
         path = home / "mnt"
-        path.mkdir(exist_ok=True)
-        person.own(home, path)
+        user.own(home, path)
         sources = {"http": ("--http-url", way.files), "webdav": ("--webdav-url", way.webdav)}
         command: Sequence[str | Path] = [
             *("rclone", "mount", f":{backend}:", path, *sources[backend], *RCLONE_MODES[mode]),
@@ -97,25 +82,25 @@ def _rclone(backend: str, mode: str) -> Callable[[Servers, Way, Path, Person], A
         ]
         env = {**os.environ, "HOME": str(home)}
 
-        def mounted() -> bool:
+        def is_mounted() -> bool:
             return str(path) in Path("/proc/self/mounts").read_text()
 
         try:
-            with running(command, home / "rclone.log", env=env, person=person, ready=mounted) as process:
+            with running(command, home / "rclone.log", env=env, user=user, ready=is_mounted) as process:
                 yield Place("file", str(path), process.pid)
                 subprocess.run(["umount", path], capture_output=True, check=False)
                 eventually(lambda: not alive(process.pid), seconds=10)
         finally:
-            if mounted():
+            if is_mounted():
                 abort(path)
                 subprocess.run(["umount", "-l", path], capture_output=True, check=False)
 
     return opened
 
 
-def _client(how: str) -> Callable[[Servers, Way, Path, Person], AbstractContextManager[Place]]:
+def _client(how: str) -> Callable[[Servers, Way, Path, User], AbstractContextManager[Place]]:
     @contextmanager
-    def opened(servers: Servers, way: Way, home: Path, person: Person) -> Iterator[Place]:
+    def opened(servers: Servers, way: Way, home: Path, user: User) -> Iterator[Place]:
         yield Place(how, way.files.rstrip("/"))
 
     return opened

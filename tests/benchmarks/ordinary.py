@@ -1,4 +1,4 @@
-"""Who runs a contender: whoever runs the benchmark, or an ordinary user made for it.
+"""An ordinary user to mount as.
 
 An ordinary user may mount, but may not raise the kernel's read-ahead: that is a row of its own. Root becomes that user
 for it, with a Python that such a user may run: the one in use, or the system's own of the same version, given the
@@ -15,9 +15,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from tests.mounts import User
 
 NAME = "assetfs-bench"
 REPOSITORY = Path(__file__).parents[2]
@@ -27,30 +27,8 @@ class NobodyElse(Exception):
     """No ordinary user can take part here; the message says why."""
 
 
-@dataclass(frozen=True)
-class Person:
-    """`uid` None: whoever runs the benchmark."""
-
-    uid: int | None = None
-    python: str = sys.executable
-    env: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def becoming(self) -> dict[str, Any]:
-        """Arguments of Popen."""
-        return {} if self.uid is None else {"user": self.uid, "group": self.uid, "extra_groups": []}
-
-    def own(self, *folders: Path) -> None:
-        if self.uid is not None:
-            for folder in folders:
-                os.chown(folder, self.uid, self.uid)
-
-
-MYSELF = Person()
-
-
 @contextmanager
-def ordinary() -> Iterator[Person]:
+def ordinary() -> Iterator[User]:
     """An ordinary user, made if there is none yet, and then removed again. Raises NobodyElse."""
     if os.geteuid() != 0:
         raise NobodyElse("only root can become another user: the other rows are an ordinary user's already")
@@ -61,7 +39,7 @@ def ordinary() -> Iterator[Person]:
         _run("useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", NAME)
         made = True
     try:
-        yield _with_python(pwd.getpwnam(NAME).pw_uid)
+        yield _with_python(pwd.getpwnam(NAME))
     finally:
         if made:
             _run("userdel", NAME)
@@ -76,13 +54,13 @@ def _run(*command: str) -> None:
         raise NobodyElse(f"{command[0]}: {done.stderr.strip()}")
 
 
-def _with_python(uid: int) -> Person:
+def _with_python(record: pwd.struct_passwd) -> User:
     packages = os.pathsep.join([*site.getsitepackages(), str(REPOSITORY)])
     env = {"PYTHONPATH": packages, "PYTHONDONTWRITEBYTECODE": "1"}
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     system = shutil.which(version, path="/usr/bin:/usr/local/bin")
     for python in filter(None, (sys.executable, system)):
-        person = Person(uid, python, env)
+        user = User(record.pw_uid, record.pw_gid, [python, "-P", "-m", "assetfs"], env)
         try:
             done = subprocess.run(
                 [python, "-c", "import assetfs.daemon, tests.benchmarks"],
@@ -90,10 +68,10 @@ def _with_python(uid: int) -> Person:
                 capture_output=True,
                 cwd="/",
                 check=False,
-                **person.becoming,
+                **user.popen(),
             )
         except PermissionError:
             continue
         if done.returncode == 0:
-            return person
+            return user
     raise NobodyElse(f"{NAME} can run no Python that has what assetfs needs")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.benchmarks.ordinary import MYSELF, Person
+from tests.mounts import WHOEVER, User
 
 PATIENCE = 10.0
 """Seconds that a process has to end after SIGTERM."""
@@ -26,7 +26,7 @@ def running(
     log: Path,
     *,
     env: Mapping[str, str] | None = None,
-    person: Person = MYSELF,
+    user: User = WHOEVER,
     ready: Callable[[], object] = lambda: True,
     seconds: float = 20.0,
 ) -> Iterator[subprocess.Popen[bytes]]:
@@ -38,7 +38,7 @@ def running(
             stdout=out,
             stderr=subprocess.STDOUT,
             env=dict(env) if env is not None else None,
-            **person.becoming,
+            **user.popen(),
         )
     try:
         deadline = time.monotonic() + seconds
@@ -59,6 +59,31 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait(PATIENCE)
+
+
+def output(
+    command: Sequence[str | Path], seconds: float, *, env: Mapping[str, str] | None = None, user: User = WHOEVER
+) -> bytes:
+    """What a command prints. Raises subprocess.TimeoutExpired, and RuntimeError with what it said when it failed.
+
+    A command that hangs in a mount cannot even be killed before the mount is gone, so that is not waited for.
+    """
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(env) if env is not None else None,
+        **user.popen(),
+    )
+    try:
+        printed, errors = process.communicate(timeout=seconds)
+    except BaseException:
+        process.kill()
+        raise
+    if process.returncode:
+        raise RuntimeError(f"{command[0]}: {errors.decode(errors='replace').strip()[-300:]}")
+    return bytes(printed)
 
 
 def free_port() -> int:

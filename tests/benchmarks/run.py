@@ -22,11 +22,12 @@ from urllib.parse import urlsplit
 
 from tests.benchmarks import machine
 from tests.benchmarks.contenders import CONTENDERS
-from tests.benchmarks.ordinary import MYSELF, NobodyElse, Person, ordinary
+from tests.benchmarks.ordinary import NobodyElse, ordinary
 from tests.benchmarks.reader import curl
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.servers import FAR, LARGE, Servers, proxy, serving
 from tests.benchmarks.works import Visit, Work
+from tests.mounts import WHOEVER, User
 
 ENOUGH = 12.0
 """Seconds of visits after which a cell is not visited once more."""
@@ -81,24 +82,24 @@ def run(
         servers = stack.enter_context(serving(scale, folder))
         found.link = measure_link(servers)
         for work in works:
-            person: Person | str = MYSELF
+            user: User | str = WHOEVER
             if work.as_user:
                 try:
-                    person = stack.enter_context(ordinary())
+                    user = stack.enter_context(ordinary())
                 except NobodyElse as reason:
-                    person = str(reason)
+                    user = str(reason)
             for way in work.ways:
-                _do(found, servers, work, way, person, say)
+                _do(found, servers, work, way, user, say)
     found.load.append(machine.load())
     found.seconds = time.monotonic() - began
     return found
 
 
-def _do(found: Run, servers: Servers, work: Work, way: str, person: Person | str, say: Callable[[str], None]) -> None:
+def _do(found: Run, servers: Servers, work: Work, way: str, user: User | str, say: Callable[[str], None]) -> None:
     """One work over one way by all contenders."""
     taking_part = []
     for name in [name for name in found.contenders if name in work.contenders]:
-        problem = person if isinstance(person, str) else CONTENDERS[name].missing
+        problem = user if isinstance(user, str) else CONTENDERS[name].missing
         if problem:
             _note(found, work, way, name, problem)
         else:
@@ -106,11 +107,11 @@ def _do(found: Run, servers: Servers, work: Work, way: str, person: Person | str
     spent = dict.fromkeys(taking_part, 0.0)
     for _ in range(found.scale.repetitions):
         for name in [name for name in taking_part if spent[name] < ENOUGH]:
-            assert isinstance(person, Person)
+            assert isinstance(user, User)
             began = time.monotonic()
             try:
-                with home(servers, person) as place:
-                    visit = Visit(servers, CONTENDERS[name], servers.ways[way], place, person)
+                with home(servers, user) as place:
+                    visit = Visit(servers, CONTENDERS[name], servers.ways[way], place, user)
                     load = machine.load()
                     figures = work.do(visit)
             except Exception as error:
@@ -146,10 +147,10 @@ def _folder() -> Iterator[Path]:
 
 
 @contextmanager
-def home(servers: Servers, person: Person) -> Iterator[Path]:
+def home(servers: Servers, user: User) -> Iterator[Path]:
     """A place for one visit: mount point, caches, logs. Never removed while something is still mounted in it."""
     place = Path(tempfile.mkdtemp(prefix="home-", dir=servers.folder))
-    person.own(place)
+    user.own(place)
     try:
         yield place
     finally:

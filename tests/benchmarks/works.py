@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.contenders import CONTENDERS, Contender, Place
-from tests.benchmarks.ordinary import MYSELF, Person
-from tests.benchmarks.processes import cpu_seconds, resident_mb
+from tests.benchmarks.processes import cpu_seconds, output, resident_mb
 from tests.benchmarks.servers import FAR, LARGE, MANY, NEAR, SMALL, VERY_MANY, Servers, Way
+from tests.mounts import WHOEVER, User
 
 READER = Path(__file__).with_name("reader.py")
 LONGEST = 150.0
@@ -50,50 +49,33 @@ class Visit:
     contender: Contender
     way: Way
     home: Path
-    person: Person = MYSELF
+    user: User = WHOEVER
     facts: dict[str, Any] = field(default_factory=dict)
 
     @contextmanager
     def place(self) -> Iterator[Place]:
-        with self.contender.open(self.servers, self.way, self.home, self.person) as place:
+        with self.contender.open(self.servers, self.way, self.home, self.user) as place:
             before = cpu_seconds(place.pid) if place.pid else 0.0
             yield place
             if place.pid:
                 self.facts["daemon_cpu_seconds"] = round(cpu_seconds(place.pid) - before, 2)
                 self.facts["daemon_memory_mb"] = round(resident_mb(place.pid), 1)
-                self.facts["requests"] = self.requests(place)
-
-    def requests(self, place: Place) -> int | None:
-        if self.contender.name != "assetfs" or self.person.uid is not None:
-            return None
-        status = json.loads(Path(place.target(".assetfs/status.json")).read_text())
-        return int(status["requests"]["total"])
+                self.facts["requests"] = place.requests()
 
     def read(self, place: Place, work: str, name: str = LARGE) -> dict[str, Any]:
         """Run `reader.py`, as the user who mounted."""
         scale = self.servers.scale
-        command = [self.person.python, "-P", str(READER), work, place.how, place.target(name)]
+        command = [self.user.program[0], "-P", str(READER), work, place.how, place.target(name)]
         command += ["--seconds", str(scale.longest), "--reads", str(scale.random_reads)]
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=LONGEST,
-            env={**os.environ, **self.person.env},
-            check=False,
-            **self.person.becoming,
-        )
-        if done.returncode:
-            raise RuntimeError(done.stderr.strip()[-300:])
-        found: dict[str, Any] = json.loads(done.stdout)
+        env = {**os.environ, **self.user.environ}
+        found: dict[str, Any] = json.loads(output(command, LONGEST, env=env, user=self.user))
         return found
 
     def timed(self, *command: str | Path) -> tuple[float, bytes]:
-        """Seconds that a command took, and what it printed. Raises CalledProcessError, TimeoutExpired."""
+        """Seconds that a command took, and what it printed."""
         started = time.perf_counter()
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=LONGEST, check=True)
-        return time.perf_counter() - started, done.stdout
+        printed = output(command, LONGEST)
+        return time.perf_counter() - started, printed
 
 
 def rate(found: dict[str, Any]) -> float:
@@ -153,9 +135,9 @@ def list_long(visit: Visit) -> dict[str, float]:
         folder = place.target(MANY)
         cold, printed = visit.timed("ls", "-l", folder)
         expect(printed.count(b"\n"), visit.servers.scale.many + 1, "lines")
-        before = visit.requests(place)
+        before = place.requests()
         again, _ = visit.timed("ls", "-l", folder)
-        after = visit.requests(place)
+        after = place.requests()
         if before is not None and after is not None:
             visit.facts["requests_again"] = after - before
         return {"list-cold": cold, "list-again": again}

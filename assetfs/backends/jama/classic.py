@@ -28,7 +28,7 @@ class ClassicDialect(Dialect):
         return await self.client.call(self._collections(None))
 
     async def listing(self, project: int, collection: int | None, *, hidden: bool) -> AsyncIterator[Items]:
-        yield together(await self.client.many(self.named(project, collection, "")))
+        yield together(await self.client.many(self.whole(project, collection)))
 
     async def searching(self, project: int, query: str) -> AsyncIterator[Items]:
         terms = terms_of(query)
@@ -55,6 +55,9 @@ class ClassicDialect(Dialect):
         if collection is None:
             return [self._collections(None)]
         return [self._collections(collection), self._resources(collection)]
+
+    def whole(self, project: int, collection: int | None) -> Sequence[Call[Any]]:
+        return self.named(project, collection, "")
 
     def _collections(self, parent: int | None) -> Call[list[Collection]]:
         return Call("collections", [parent, False], list[Collection])

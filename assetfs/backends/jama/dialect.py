@@ -111,6 +111,10 @@ class Dialect(ABC):
     @abstractmethod
     def remove_value(self, what: What, target: int, value: int) -> Call[Any]: ...
 
+    @abstractmethod
+    def whole(self, project: int, collection: int | None) -> Sequence[Call[Any]]:
+        """Calls for `together`: all entries of a collection that has no more than a window."""
+
     # ---- calls that are the same ----------------------------------------------------------------------------------
 
     def collection(self, collection: int) -> Call[Collection]:

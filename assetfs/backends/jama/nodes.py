@@ -32,6 +32,8 @@ class Held(msgspec.Struct, frozen=True, gc=False):
     original_name: str | None = None
     special: May | None = None
     """Flags that take the place of the class's here and below."""
+    weight: int = 0
+    """Of a collection: how many entries it had when its parent was listed."""
     urls: tuple[str, ...] = ()
     """Of a resource in the classic dialect only: where else its content may be."""
 
@@ -115,7 +117,13 @@ class Nodes:
             ctime_ns=updated,
             birth_ns=nanoseconds(record.created_at),
             rights=grants.folder(record.id, inherited),
-            private=Held(project, record.id, record.title, None, grants.special("collection", record.id, inherited)),
+            private=Held(
+                project,
+                record.id,
+                record.title,
+                special=grants.special("collection", record.id, inherited),
+                weight=record.children_count + record.resources_count,
+            ),
         )
 
     def resource(self, record: Resource, inherited: May | None = None) -> Node:
@@ -138,7 +146,7 @@ class Nodes:
             rights=rights if record.hash else rights & ~Rights.WRITE,
             mime=record.type,
             exact_name=name == record.title,
-            private=Held(project, record.id, record.title, record.original_name, inherited, self._urls(record)),
+            private=Held(project, record.id, record.title, record.original_name, inherited, urls=self._urls(record)),
         )
 
     def _urls(self, record: Resource) -> tuple[str, ...]:

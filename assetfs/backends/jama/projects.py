@@ -92,12 +92,20 @@ class ProjectDialect(Dialect):
                 return await self.client.call(self.items([], project, collection, start, stop))
             except NoSuchMethod:
                 self._one_call = False
+        return together(await self.client.many(self._two(collection, start, stop)))
+
+    def _two(self, collection: int | None, start: int, stop: int) -> Sequence[Call[Any]]:
+        """A window in the calls of the official client."""
         span = [start, stop]
-        folders: Call[Any] = Call(
-            "collections", [collection, False, *span, False, False, ORDER, False], list[Collection]
-        )
-        files: Call[Any] = Call("resources", [collection, False, *span, ORDER, False, None], list[Resource])
-        return together(await self.client.many([folders, files]))
+        return [
+            Call("collections", [collection, False, *span, False, False, ORDER, False], list[Collection]),
+            Call("resources", [collection, False, *span, ORDER, False, None], list[Resource]),
+        ]
+
+    def whole(self, project: int, collection: int | None) -> Sequence[Call[Any]]:
+        if self._one_call:
+            return [self.items([], project, collection, 0, WINDOW)]
+        return self._two(collection, 0, WINDOW)
 
     def searching(self, project: int, query: str) -> AsyncIterator[Items]:
         terms = terms_of(query)

@@ -26,7 +26,7 @@ from assetfs.backends.jama.nodes import ROOT, Nodes, held, parent_id, parse
 from assetfs.backends.jama.replacing import Replacing
 from assetfs.backends.jama.types import FileTypes
 from assetfs.backends.jama.uploads import Patience, Uploads
-from assetfs.backends.jama.walking import walk
+from assetfs.backends.jama.walking import Walking
 from assetfs.backends.jama.wire import Collection, Items
 from assetfs.backends.jama.writing import Writing
 from assetfs.repository import (
@@ -140,8 +140,10 @@ class JamaRepository(Repository):
             total = items.collections_count + items.resources_count
         return Page(nodes, total)
 
-    def walk(self, folder: Node) -> AsyncIterator[Listing]:
-        return walk(self, folder)
+    async def walk(self, folder: Node) -> AsyncIterator[Listing]:
+        walking = Walking(self._dialect, self.children, self._page)
+        async for listing in walking.below(folder):
+            yield listing
 
     async def stat(self, node: NodeId) -> Node:
         if node == ROOT:
