@@ -491,8 +491,9 @@ class WriteBack:
         return chosen
 
     def hurry(self) -> None:
-        """Every upload that waits may go now."""
+        """Every upload and every rename that waits may go now."""
         self.uploader.hurry(self._clock())
+        self.holding.hurry()
 
     def retry(self, which: str) -> None:
         """Try failed uploads again."""
