@@ -31,7 +31,7 @@ class Tuning(msgspec.Struct, frozen=True):
     """What is asked of the kernel, as far as this user may."""
 
     read_ahead_kb: int = 4096
-    """A cold read of 1 GiB runs at 0.28 GB/s with the kernel's 128, and at 1.8 GB/s with 2048 to 4096."""
+    """A cold read of 1 GiB runs at 0.28 GB/s with the kernel's 128, and at 1.8 GB/s with 2048 to 4096. 0 leaves it."""
     max_background: int = 64
     """Read-ahead requests in the kernel's queue; 12 by default, which a window of 16 MiB overruns."""
 
@@ -88,6 +88,8 @@ class Session:
             (Path(f"/sys/fs/fuse/connections/{minor}/max_background"), tuning.max_background),
             (Path(f"/sys/fs/fuse/connections/{minor}/congestion_threshold"), tuning.max_background * 3 // 4),
         ):
+            if not value:
+                continue
             try:
                 path.write_text(f"{value}\n")
             except OSError as error:
