@@ -204,16 +204,14 @@ class Staged:
         self.entry.written = self.written.pack()
         return self.entry
 
-    def close(self, *, discard: bool) -> None:
-        """Let go of the file; with `discard` it is deleted too."""
+    def close(self) -> None:
+        """Let go of the file."""
         if self._base is not None:
             self._base.close()
             self._base = None
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
-        if discard:
-            self.path.unlink(missing_ok=True)
 
     # ---- Source -------------------------------------------------------------------------------------------------
 

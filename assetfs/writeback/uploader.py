@@ -13,9 +13,11 @@ is abandoned before the next try.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import logging
 import random
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +62,10 @@ class Uploader:
         self._repository = repository
         self._clock = clock
         self._parallel = parallel
-        self._queue: deque[Staged] = deque()
+        self._queue: list[tuple[float, int, Staged]] = []
+        """A heap by due time, then by the order of closing. An entry whose file is not QUEUED any more, or is due at
+        another time, is passed over."""
+        self._order = itertools.count()
         self._running = 0
         self.unreachable = False
         self._wake = trio.Event()
@@ -68,8 +73,17 @@ class Uploader:
 
     def queue(self, staged: Staged) -> None:
         """A file is QUEUED; `staged.due` says when it may go."""
-        if staged not in self._queue:
-            self._queue.append(staged)
+        heapq.heappush(self._queue, (staged.due, next(self._order), staged))
+        if self._queue[0][2] is staged:
+            self.wake()
+
+    def hurry(self, due: float) -> None:
+        """Everything that waits may go at `due`, in the order in which it was closed."""
+        waiting = [(order, staged) for _, order, staged in self._queue if staged.entry.state is State.QUEUED]
+        for _, staged in waiting:
+            staged.due = min(staged.due, due)
+        self._queue = [(staged.due, order, staged) for order, staged in waiting]
+        heapq.heapify(self._queue)
         self.wake()
 
     def wake(self) -> None:
@@ -87,20 +101,20 @@ class Uploader:
     def _start_due(self, nursery: trio.Nursery) -> float:
         """Start transfers while there is room; returns the seconds until the next one is due."""
         now = self._clock()
-        pause = LONGEST_WAIT
-        for staged in list(self._queue):
-            if staged.entry.state is not State.QUEUED or staged.gone:
-                self._queue.remove(staged)
-            elif staged.due > now:
-                pause = min(pause, staged.due - now)
-            elif self._running < (1 if self.unreachable else self._parallel):
-                self._queue.remove(staged)
+        while self._queue:
+            due, _, staged = self._queue[0]
+            if staged.entry.state is not State.QUEUED or staged.gone or staged.due > due:
+                heapq.heappop(self._queue)
+            elif due > now:
+                return min(due - now, LONGEST_WAIT)
+            elif self._running >= (1 if self.unreachable else self._parallel):
+                break
+            else:
+                heapq.heappop(self._queue)
                 self._running += 1
                 staged.step(Event.STARTED)
                 nursery.start_soon(self._transfer, staged)
-            else:
-                break
-        return pause
+        return LONGEST_WAIT
 
     # ---- one transfer -------------------------------------------------------------------------------------------
 
@@ -216,15 +230,14 @@ class Uploader:
         staged.due = self._clock() + wait
         staged.step(Event.PUT_OFF)
         self._owner.save(staged)
-        self._queue.appendleft(staged)
+        self.queue(staged)
 
     def _reached(self) -> None:
         """The server answers: what was put off because it did not may go at once."""
         if self.unreachable:
             self.unreachable = False
             log.info("the server answers again: uploads go on")
-            for staged in self._queue:
-                staged.due = min(staged.due, self._clock())
+            self.hurry(self._clock())
 
     def _same_content(self, staged: Staged, error: SameContent) -> None:
         """The server has these bytes already, under another name, and keeps them once."""

@@ -150,7 +150,7 @@ class WriteBack:
     def close(self) -> None:
         """Let go of all files; what is owed stays in the journal."""
         for staged in self.files.values():
-            staged.close(discard=False)
+            staged.close()
         self.journal.close()
 
     # ---- making -------------------------------------------------------------------------------------------------
@@ -308,8 +308,9 @@ class WriteBack:
         if staged.entry.state is State.DIRTY:
             self._finish(staged)
         while not staged.gone and staged.entry.state in (State.QUEUED, State.UPLOADING):
-            staged.due = 0.0
-            self.uploader.wake()
+            if staged.entry.state is State.QUEUED:
+                staged.due = self._clock()
+                self.uploader.queue(staged)
             await staged.ended()
             if staged.failure is not None:
                 raise staged.failure
@@ -365,9 +366,17 @@ class WriteBack:
     def release(self, staged: Staged) -> None:
         """Close the staging file once nobody has it open."""
         if staged.gone and staged.handles == 0:
-            staged.close(discard=True)
+            staged.close()
+            self.store.start(self._delete, staged.path)
             self.files.pop(staged.entry.number, None)
             self.sent.pop(staged.entry.number, None)
+
+    async def _delete(self, path: Path) -> None:
+        """In a thread: a large file takes a while to go."""
+        try:
+            await trio.to_thread.run_sync(lambda: path.unlink(missing_ok=True))
+        except OSError as error:
+            log.warning("%s cannot be deleted: %s", path, error.strerror)
 
     # ---- what the uploader reports ------------------------------------------------------------------------------
 
@@ -482,10 +491,9 @@ class WriteBack:
         return chosen
 
     def hurry(self) -> None:
-        """Every upload that waits may go now."""
-        for staged in self.owed():
-            staged.due = 0.0
-        self.uploader.wake()
+        """Every upload and every rename that waits may go now."""
+        self.uploader.hurry(self._clock())
+        self.holding.hurry()
 
     def retry(self, which: str) -> None:
         """Try failed uploads again."""
