@@ -40,7 +40,7 @@ class Files:
 
     # ---- opening and closing ------------------------------------------------------------------------------------
 
-    async def open(self, number: int, *, writing: bool, truncate: bool) -> Opened:
+    async def open(self, number: int, *, writing: bool, truncate: bool, append: bool = False) -> Opened:
         """Open a file. Opening for writing copies nothing, and changes nothing but for `truncate`."""
         fs = self._fs
         inode = fs.inodes.get(number)
@@ -64,7 +64,7 @@ class Files:
                 raise
         if reader is not None and not writing:
             self._walked(inode)
-        handle = FileHandle(inode, reader, staged, writing=writing)
+        handle = FileHandle(inode, reader, staged, writing=writing, append=append)
         if truncate:
             await self._truncate(inode, handle, 0)
         pages = f"staged {handle.staged.entry.number}" if handle.staged is not None else inode.node.version
@@ -77,10 +77,10 @@ class Files:
         if inode.parent is not None and (listing := self._fs.folders.last(inode.parent)) is not None:
             self._neighbours.opened(inode.parent, listing, listing.entries, inode.node)
 
-    def created(self, inode: Inode, staged: Staged) -> Opened:
+    def created(self, inode: Inode, staged: Staged, *, append: bool) -> Opened:
         """The handle of a file that was just made."""
         inode.pages = f"staged {staged.entry.number}"
-        return Opened(self._add(FileHandle(inode, None, staged, writing=True)), keep_cache=True)
+        return Opened(self._add(FileHandle(inode, None, staged, writing=True, append=append)), keep_cache=True)
 
     def _add(self, handle: FileHandle) -> int:
         if handle.staged is not None:
@@ -135,10 +135,15 @@ class Files:
         handle = self._fs.handles.file(number)
         if not handle.writing:
             raise BadHandle(f"handle {number} is open for reading only")
-        staged = await self._stage(handle.inode, handle)
+        inode = handle.inode
+        staged = await self._stage(inode, handle)
+        if handle.append and offset == inode.told:
+            offset = staged.size  # the kernel appends at the end that it knows of, which may be an older one
         assert self._fs.writeback is not None
         self._fs.writeback.touch(staged)
-        return await staged.write(offset, data)
+        count = await staged.write(offset, data)
+        inode.told = max(inode.told, offset + count)
+        return count
 
     async def truncate(self, inode: Inode, size: int, number: int | None) -> None:
         """Set the size, with or without a handle."""
@@ -153,7 +158,7 @@ class Files:
             return
         opened = next((h for h in self._fs.handles.files_of(inode) if h.writing), None)
         staged = await self._truncate(inode, opened, size)
-        if staged.writers == 0:
+        if staged.writers == 0 and not staged.gone:
             assert self._fs.writeback is not None
             self._fs.writeback.written(staged)
 
@@ -162,19 +167,22 @@ class Files:
         assert self._fs.writeback is not None
         self._fs.writeback.touch(staged)
         if size != staged.size or staged.generation == 0:
-            staged.truncate(size)
+            await staged.truncate(size)
+        inode.told = size
         return staged
 
     async def _stage(self, inode: Inode, handle: FileHandle | None, *, whole: bool = False) -> Staged:
         """The staging file of an inode, made if need be. `whole`: the old size does not matter."""
-        if handle is not None and handle.staged is not None:
+        if handle is not None and handle.staged is not None and not handle.staged.confirmed:
             return handle.staged
         fs = self._fs
         assert fs.writeback is not None
         staged = fs.staged_of(inode)
         if staged is None:
-            size = 0 if whole else await fs.sizes.of(inode.node, inode.parent)
+            size = 0 if whole else await self._size(inode)
             staged = fs.staged_of(inode)
+        if staged is None and inode.detached:
+            staged = fs.writeback.stage_unnamed(inode.node, size)
         if staged is None:
             folder = await fs.folder_of(inode)
             name = fs.name_of(inode) or inode.node.name.encode("utf-8", "surrogateescape")
@@ -182,14 +190,23 @@ class Files:
             if inode.pages is not None and inode.pages == inode.node.version:
                 inode.pages = f"staged {staged.entry.number}"
         for open_handle in fs.handles.files_of(inode):
-            if open_handle.staged is None:
+            if open_handle.staged is None or open_handle.staged.confirmed:
                 self._switch(open_handle, staged)
         if handle is not None and handle.staged is None:
             handle.staged = staged  # not open yet: `_add` counts it
         return staged
 
+    async def _size(self, inode: Inode) -> int:
+        """How long the content is that an open handle reads, or else what the server says."""
+        reader = next((h.reader for h in self._fs.handles.files_of(inode) if h.reader is not None), None)
+        if reader is not None and reader.content.node.version == inode.node.version:
+            return await reader.learn_size()
+        return await self._fs.sizes.of(inode.node, inode.parent)
+
     def _switch(self, handle: FileHandle, staged: Staged) -> None:
         """An open handle goes on with what is written here."""
+        if handle.staged is not None:
+            self._left(handle.staged, writing=handle.writing)
         handle.staged = staged
         staged.handles += 1
         staged.writers += handle.writing
