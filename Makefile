@@ -2,7 +2,7 @@
 # make test       all tests; ARGS="-k name" for some
 # make check      format, lint, types, import rule, unit tests: before every commit
 # make bench      beside rclone, httpx and curl
-# make test-live  against a real server, named by ASSETFS_LIVE_… variables
+# make test-live  the contract against the real Jama server, which it installs from PyPI and starts; skipped where that cannot be
 # make clean      takes away what the others made here
 
 SHELL := /bin/bash

@@ -325,14 +325,16 @@ class StatusDocument:
         }
 
     def _uploads(self) -> dict[str, object]:
-        """What is owed to the server. `pending` and `failed` together are what an unmount would leave."""
+        """What is owed to the server: files that wait or are refused, and renames that are held back. All of them
+        together are what an unmount would leave."""
         if self.writeback is None:
-            return {"pending": 0, "failed": 0, "list": []}
+            return {"pending": 0, "failed": 0, "held": 0, "list": []}
         owed = [self.writeback.account(staged) for staged in self.writeback.owed()]
         failed = sum(account["state"] == "failed" for account in owed)
         return {
             "pending": len(owed) - failed,
             "failed": failed,
+            "held": len(self.writeback.holding),
             **self.writeback.uploader.counts,
             "list": owed[:LISTED],
         }

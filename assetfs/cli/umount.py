@@ -70,7 +70,7 @@ def umount(
         )
     if owed:
         files = "1 file is" if owed == 1 else f"{owed} files are"
-        raise Failure(f"{place} is unmounted; {files} still owed to the server, and go there with the next mount", 5)
+        raise Failure(f"{place} is unmounted; {files} still owed to the server: the next mount goes on with that", 5)
     return Status.DONE
 
 

@@ -49,18 +49,18 @@ class Content:
 
     # ---- size ---------------------------------------------------------------------------------------------------
 
-    async def learn_size(self) -> int:
-        """The size, from the first fetch's answer if nothing else has told it."""
+    async def learn_size(self, first: int = INITIAL) -> int:
+        """The size, from the answer to a fetch of the first `first` bytes if nothing else has told it."""
         while self.size is None:
             segment = self.covering(0)
             if segment is None or segment.state is State.BROKEN:
-                buffer = await self.store.pool.take(INITIAL)
+                buffer = await self.store.pool.take(first)
                 if self.size is not None or self.covering(0) not in (None, segment):
                     self.store.pool.give(buffer)
                     continue
                 if segment is not None:
                     self._drop(segment)
-                segment = Segment(0, INITIAL, buffer, self._total)
+                segment = Segment(0, first, buffer, self._total)
                 self._insert(segment)
                 self.store.start(self._fetch, segment)
             while self.size is None and segment.state is State.FILLING:
@@ -120,7 +120,7 @@ class Content:
                     raise VersionChanged(f"{self.node.id} was replaced on the server while it was open")
                 await self._demand(missing, stop, ahead)
                 continue
-            self._fetch_ahead(stop, ahead)
+            self._fetch_ahead(missing, ahead)
             await segment.wait(min(stop, segment.stop))
             if segment.state is not State.FILLING and segment.arrived <= missing:
                 error = segment.error

@@ -14,6 +14,7 @@ All methods block, and are called in worker threads, except where they say other
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -28,6 +29,9 @@ import xxhash
 from assetfs.content.blocks import BLOCK, count
 
 log = logging.getLogger("assetfs.content")
+
+_WOULD_WAIT = frozenset({errno.EAGAIN, errno.EOPNOTSUPP})
+"""What a read that must not wait answers; the second where the file system has no such reads: tmpfs, overlayfs."""
 
 _HEADER = struct.Struct("<16sQQ32s")  # magic, size, verified, key
 _MAGIC = b"assetfs cache 1\n"
@@ -100,7 +104,9 @@ class CacheFile:
         while position < len(into):
             try:
                 got = os.preadv(self._data, [into[position:]], start + position, 0 if wait else os.RWF_NOWAIT)
-            except BlockingIOError:
+            except OSError as error:
+                if wait or error.errno not in _WOULD_WAIT:
+                    raise
                 return None
             if got == 0:
                 break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from assetfs.content.content import Content
 from assetfs.content.store import ContentStore
-from assetfs.content.window import Cursors
+from assetfs.content.window import INITIAL, Cursors
 from assetfs.repository import Node
 
 
@@ -25,8 +25,9 @@ class Reader:
         """None until something has told it; `learn_size` asks."""
         return self.content.size
 
-    async def learn_size(self) -> int:
-        return await self.content.learn_size()
+    async def learn_size(self, first: int = INITIAL) -> int:
+        """The size; if nothing has told it, a fetch of the first `first` bytes does."""
+        return await self.content.learn_size(first)
 
     async def read(self, offset: int, count: int) -> bytes | memoryview:
         """Bytes at `offset`: `count` of them, fewer only at the end. A view is good until the next checkpoint."""

@@ -26,6 +26,10 @@ SKIP = 16 << 20
 BACK = 1 << 20
 """The kernel sends the reads of one window in parallel, out of order: this far back is not a jump."""
 
+RUN = blocks.BLOCK
+"""Bytes that must be read in a row before a window starts anywhere but at 0: one small read may come as several, page
+by page, and across the border of two blocks."""
+
 
 class Window:
     """One cursor of one reader."""
@@ -63,22 +67,27 @@ class Cursors:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._windows: list[Window] = []
-        self._jump: int | None = None
+        self._run: tuple[int, int] | None = None
+        """What was read in a row elsewhere than in a window."""
 
     def observe(self, start: int, stop: int, file_size: int) -> int:
         """A read of [start, stop). Returns up to where to fetch: `stop` itself where nothing is wanted ahead.
 
-        A first read at 0 starts a window at once; elsewhere it takes a second read that goes on from the first, so
-        that a random read costs its own blocks only.
+        A first read at 0 starts a window at once; elsewhere it takes more than `RUN` bytes in a row, in more than one
+        read, so that a random read costs its own blocks only.
         """
         for index, window in enumerate(self._windows):
             if window.follows(start):
                 self._windows.insert(0, self._windows.pop(index))
                 return window.advance(stop, file_size)
-        if start == 0 or (self._jump is not None and self._jump - blocks.BLOCK <= start <= self._jump + BACK):
-            window = Window(start, self._limit)
-            self._windows = [window, *self._windows[: self.KEPT - 1]]
-            self._jump = None
-            return window.advance(stop, file_size)
-        self._jump = stop
-        return stop
+        run, begins = (start, stop), start == 0
+        if self._run is not None and self._run[1] - blocks.BLOCK <= start <= self._run[1] + BACK:
+            run = (min(start, self._run[0]), max(stop, self._run[1]))
+            begins = begins or run[1] - run[0] > RUN
+        if not begins:
+            self._run = run
+            return stop
+        window = Window(start, self._limit)
+        self._windows = [window, *self._windows[: self.KEPT - 1]]
+        self._run = None
+        return window.advance(stop, file_size)

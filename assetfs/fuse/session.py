@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ class Tuning(msgspec.Struct, frozen=True):
     """What is asked of the kernel, as far as this user may."""
 
     read_ahead_kb: int = 4096
-    """A cold read of 1 GiB runs at 0.28 GB/s with the kernel's 128, and at 1.8 GB/s with 2048 to 4096."""
+    """A cold read of 1 GiB runs at 0.28 GB/s with the kernel's 128, and at 1.8 GB/s with 2048 to 4096. 0 leaves it."""
     max_background: int = 64
     """Read-ahead requests in the kernel's queue; 12 by default, which a window of 16 MiB overruns."""
 
@@ -88,6 +89,8 @@ class Session:
             (Path(f"/sys/fs/fuse/connections/{minor}/max_background"), tuning.max_background),
             (Path(f"/sys/fs/fuse/connections/{minor}/congestion_threshold"), tuning.max_background * 3 // 4),
         ):
+            if not value:
+                continue
             try:
                 path.write_text(f"{value}\n")
             except OSError as error:
@@ -98,10 +101,11 @@ class Session:
 def device_of(mountpoint: Path) -> str | None:
     """`major:minor` of the file system that is mounted there last, without asking it anything."""
     found = None
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        fields = line.split(" ")
-        if fields[4].encode().decode("unicode_escape") == str(mountpoint):
-            found = fields[2]
+    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+        fields = line.split(b" ")
+        place = re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), fields[4])
+        if place == os.fsencode(mountpoint):
+            found = fields[2].decode()
     return found
 
 

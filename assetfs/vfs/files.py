@@ -6,11 +6,14 @@ on all its handles, those that were open before too, read and write that one.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from assetfs.content import blocks
 from assetfs.content.reader import Reader
+from assetfs.content.window import INITIAL
 from assetfs.repository import Forbidden, Kind, Node, Rights
 from assetfs.vfs.errors import BadHandle, IsAFolder, NotPermitted, ReadOnly
 from assetfs.vfs.handles import BytesHandle, FileHandle, Handle
@@ -21,6 +24,10 @@ from assetfs.writeback.staging import Staged
 
 if TYPE_CHECKING:
     from assetfs.vfs.filesystem import FileSystem
+
+PEEKED = 16
+"""Files whose beginning is kept for who may open them: the kernel asks for a size just before it opens, and many
+programs at once may be there."""
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -37,6 +44,8 @@ class Files:
     def __init__(self, fs: FileSystem) -> None:
         self._fs = fs
         self._neighbours = Neighbours(fs.store, fs.inodes.number, fs.sizes.known)
+        self._peeked: OrderedDict[int, Reader] = OrderedDict()
+        """Readers that were opened before anybody asked for it, by inode number."""
 
     # ---- opening and closing ------------------------------------------------------------------------------------
 
@@ -55,13 +64,9 @@ class Files:
             self._may_write(inode.node)
         staged = fs.staged_of(inode)
         reader = None
+        fs.sizes.opened(inode.parent)
         if staged is None and not truncate:
-            reader = await Reader.open(fs.store, inode.node)
-            try:
-                await reader.learn_size()
-            except BaseException:
-                reader.close()
-                raise
+            reader = await self._reader(inode)
         if reader is not None and not writing:
             self._walked(inode)
         handle = FileHandle(inode, reader, staged, writing=writing)
@@ -76,6 +81,30 @@ class Files:
         """Somebody may be going through the folder: the next files are fetched ahead."""
         if inode.parent is not None and (listing := self._fs.folders.last(inode.parent)) is not None:
             self._neighbours.opened(inode.parent, listing, listing.entries, inode.node)
+
+    async def peek(self, inode: Inode) -> None:
+        """Learn a file's size by fetching its first block, and keep what came for who opens it next."""
+        reader = await self._reader(inode, first=blocks.BLOCK)
+        if inode.number in self._peeked:
+            reader.close()
+            return
+        self._peeked[inode.number] = reader
+        if len(self._peeked) > PEEKED:
+            self._peeked.popitem(last=False)[1].close()
+
+    async def _reader(self, inode: Inode, first: int = INITIAL) -> Reader:
+        """A reader of the inode's version that knows the size; from its first `first` bytes, if nothing else tells."""
+        reader = self._peeked.pop(inode.number, None)
+        if reader is not None and reader.content.node.version != inode.node.version:
+            reader.close()
+            reader = None
+        reader = reader or await Reader.open(self._fs.store, inode.node)
+        try:
+            await reader.learn_size(first)
+        except BaseException:
+            reader.close()
+            raise
+        return reader
 
     def created(self, inode: Inode, staged: Staged) -> Opened:
         """The handle of a file that was just made."""

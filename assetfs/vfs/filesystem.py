@@ -72,7 +72,7 @@ class FileSystem:
         self.xattrs = Xattrs(
             repository, self.folders, clock, self._facts, self.staged_of, self._save, ttl=timeouts.listings
         )
-        self.virtual = Virtual(repository, self.folders, status, writeback)
+        self.virtual = Virtual(repository, root, self.folders, status, writeback)
         self.writeback = writeback
         self.files = Files(self)
         self.tree = Tree(self)
@@ -205,6 +205,8 @@ class FileSystem:
                 reader = next((h.reader for h in self.handles.files_of(inode) if h.reader is not None), None)
                 if reader is not None:
                     await reader.learn_size()
+                elif self.sizes.alone(inode.parent):
+                    await self.files.peek(inode)
                 else:
                     await self.sizes.of(inode.node, inode.parent)
         return self.describe(inode)

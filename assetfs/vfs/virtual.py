@@ -14,7 +14,7 @@ except for where an id is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -35,12 +35,18 @@ def is_virtual(node: Node) -> bool:
 
 
 class Virtual:
-    """The tree below `.assetfs/`. `status` makes the status document."""
+    """The tree below `.assetfs/`. `root` is the folder that is mounted, `status` makes the status document."""
 
     def __init__(
-        self, repository: Repository, folders: Folders, status: Callable[[], object], writeback: WriteBack | None
+        self,
+        repository: Repository,
+        root: Node,
+        folders: Folders,
+        status: Callable[[], object],
+        writeback: WriteBack | None,
     ) -> None:
         self._repository = repository
+        self._root = root
         self._folders = folders
         self._status = status
         self._writeback = writeback
@@ -84,8 +90,8 @@ class Virtual:
             raise NotFound("this repository cannot find nodes by their id")
         for chain in await self._repository.locate(id_):
             path: list[str] = []
-            folder = await self._repository.root()
-            for node in chain:
+            folder = self._root
+            for node in self._below_root(chain):
                 name = (await self._folders.open(folder)).name_of(node.id)
                 if name is None:
                     break
@@ -94,6 +100,11 @@ class Virtual:
             else:
                 return self._node(f"by-id/{id_}", Kind.LINK, target="/".join(["..", "..", *path]))
         raise NotFound(f"{id_} is not in the part of the repository that is mounted")
+
+    def _below_root(self, chain: Sequence[Node]) -> Sequence[Node]:
+        """What of a way from the repository's root lies below the mount's; all of it where they are the same."""
+        inside = [at for at, node in enumerate(chain) if node.id == self._root.id]
+        return chain[inside[0] + 1 :] if inside else chain
 
     def content(self, node: Node) -> bytes:
         """The bytes of a virtual file, now."""

@@ -5,8 +5,8 @@ every change of state; it goes only when the server has confirmed, or when someb
 
 A commit survives the death of this process at once (30 µs; no fsync). `sync` makes everything that was committed
 survive the machine's death too: fsync of the write-ahead log. Checkpoints, which move the log into the database and
-fsync both, run in a worker thread. A damaged journal is set aside, never overwritten: the staging files beside it are
-then recovered by what they are (see `recovery.py`).
+fsync both, run in a worker thread. A damaged journal is never overwritten: the mount fails, and says where it and the
+staging files are.
 """
 
 from __future__ import annotations

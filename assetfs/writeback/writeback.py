@@ -16,9 +16,10 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import trio
@@ -26,7 +27,16 @@ import trio
 from assetfs import names
 from assetfs.content.catalogue import key_of
 from assetfs.content.store import ContentStore
-from assetfs.repository import Conflict, Kind, Node, NodeId, Repository, Unsupported, ValueRejected
+from assetfs.repository import (
+    Conflict,
+    Kind,
+    Node,
+    NodeId,
+    Repository,
+    RepositoryError,
+    Unsupported,
+    ValueRejected,
+)
 from assetfs.writeback.holding import Holding
 from assetfs.writeback.journal import Entry, Journal
 from assetfs.writeback.localnames import Patterns, conflict_name
@@ -353,7 +363,7 @@ class WriteBack:
             return
         self._stop(staged)
         for state in staged.entry.stale:
-            self.store.start(self.repository.abandon, state)
+            self.store.start(self._abandon, state)
         staged.gone = True
         entry = staged.entry
         if entry.target is not None:
@@ -370,6 +380,13 @@ class WriteBack:
             self.store.start(self._delete, staged.path)
             self.files.pop(staged.entry.number, None)
             self.sent.pop(staged.entry.number, None)
+
+    async def _abandon(self, state: Mapping[str, Any]) -> None:
+        """What a transfer left on the server goes; what cannot go now stays there, and is said."""
+        try:
+            await self.repository.abandon(state)
+        except RepositoryError as error:
+            log.warning("what an upload left on the server stays there: %s", error)
 
     async def _delete(self, path: Path) -> None:
         """In a thread: a large file takes a while to go."""
@@ -491,8 +508,9 @@ class WriteBack:
         return chosen
 
     def hurry(self) -> None:
-        """Every upload that waits may go now."""
+        """Every upload and every rename that waits may go now."""
         self.uploader.hurry(self._clock())
+        self.holding.hurry()
 
     def retry(self, which: str) -> None:
         """Try failed uploads again."""

@@ -17,6 +17,7 @@ from assetfs.repository import (
     NotFound,
     Repository,
     RepositoryError,
+    SameContent,
     Unsupported,
 )
 from tests.contract.doubles import Book, Held, fetched
@@ -70,6 +71,7 @@ async def test_the_same_content_twice(world: World, repository: Repository, area
         return
     with pytest.raises(Conflict) as conflict:
         await repository.upload(area, f"two-{world.samples.name}", Held(content), Book())
+    assert isinstance(conflict.value, SameContent)
     assert conflict.value.node is not None
     assert conflict.value.node.id == first.id
     assert set(seen(world, area)) == {world.samples.name}
@@ -281,6 +283,72 @@ async def test_a_folder_does_not_move_into_itself(world: World, repository: Repo
     with pytest.raises(RepositoryError):
         await repository.move(folder, area, inner, "outer")
     assert seen(world, area) == {"outer": None}
+
+
+async def test_renaming_over_a_file(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:
+    """As programs save: a new file takes the place of the old one, which stays what it is otherwise."""
+    content = fresh()
+    below = await repository.stat(world.make_folder(area.id, "below"))
+    for source in (area, below):
+        over = await repository.stat(world.put(area.id, world.samples.name, fresh()))
+        world.describe(over.id, ["Ann"])
+        content = fresh()
+        node = await repository.stat(world.put(source.id, f"new-{world.samples.name}", content))
+        if source is area:
+            now = await repository.rename(node, area, world.samples.name, over)
+        else:
+            now = await repository.move(node, below, area, world.samples.name, over)
+        assert now.name == world.samples.name
+        assert seen(world, area) == {world.samples.name: content, "below": None}
+        assert seen(world, below) == {}
+        if repository.capabilities.replace_keeps_id:
+            assert now.id == over.id
+            assert world.attributes(now.id)[world.samples.attribute] == {"Ann"}
+        assert (await fetched(repository, now)).content == content
+        await repository.remove(now, area)
+
+
+async def test_renaming_over_a_file_that_has_changed(
+    world: World, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    mine, theirs = fresh(), fresh(70)
+    over = await repository.stat(world.put(area.id, world.samples.name, fresh()))
+    node = await repository.stat(world.put(area.id, f"new-{world.samples.name}", mine))
+    world.overwrite(over.id, theirs)
+    with pytest.raises((Conflict, NotFound)):
+        await repository.rename(node, area, world.samples.name, over)
+    assert seen(world, area) == {world.samples.name: theirs, f"new-{world.samples.name}": mine}
+
+
+async def test_renaming_a_file_that_is_elsewhere_too(
+    world: World, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    if not repository.capabilities.link:
+        pytest.skip("no links")
+    content = fresh()
+    below = await repository.stat(world.make_folder(area.id, "below"))
+    over = await repository.stat(world.put(area.id, world.samples.name, fresh()))
+    node = await repository.stat(world.put(area.id, f"new-{world.samples.name}", content))
+    await repository.link(node, below, node.name)
+    now = await repository.rename(node, area, world.samples.name, over)
+    assert now.id == node.id
+    assert seen(world, area) == {world.samples.name: content, "below": None}
+    assert list(seen(world, below).values()) == [content]
+
+
+async def test_renaming_over_a_folder(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:
+    node = await repository.stat(world.make_folder(area.id, "new"))
+    inside = world.put(node.id, world.samples.name, fresh())
+    over = await repository.stat(world.make_folder(area.id, "old"))
+    file = world.put(over.id, f"kept-{world.samples.name}", fresh())
+    with pytest.raises(NotEmpty):
+        await repository.rename(node, area, "old", over)
+    assert set(seen(world, area)) == {"new", "old"}
+    world.destroy(file)
+    now = await repository.rename(node, area, "old", over)
+    assert (now.id, now.name) == (node.id, "old")
+    assert seen(world, area) == {"old": None}
+    assert [entry.id for entry in world.entries(node.id)] == [inside]
 
 
 async def test_links(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:

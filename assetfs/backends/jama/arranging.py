@@ -100,7 +100,13 @@ class Arranging:
 
     async def remove_folder(self, node: Node) -> None:
         collection = self._movable(node)
-        answer = await self._client.call(self._dialect.delete_collection(collection))
+        try:
+            answer = await self._client.call(self._dialect.delete_collection(collection))
+        except (Unavailable, Offline):
+            (there,) = await self._client.many([self._dialect.collection(collection)])
+            if isinstance(there, NotFound):
+                return  # only the answer was lost
+            raise
         if not isinstance(answer, Deletion):
             if not answer:
                 await self._client.call(self._dialect.collection(collection))  # NotFound
@@ -229,10 +235,7 @@ class Arranging:
             raise CrossScope("between two projects only copying works")
         if node.kind is Kind.FOLDER:
             return await self._folder_over(node, source, destination, name, over)
-        chains = await self._client.call(self._dialect.chains(held(node).id))
-        places = _places(chains)
-        if held(source).id not in places:
-            raise NotFound("the file is not in this folder any more")
+        places = await self._expect_both(node, source, destination, over)
         if self._dialect.keeps_ids and len(places) == 1:
             return await self._content_over(node, destination, over)
         title = self._title(node, name)
@@ -243,11 +246,31 @@ class Arranging:
         await self.remove(over, destination)
         return moved
 
+    async def _expect_both(self, node: Node, source: Node, destination: Node, over: Node) -> set[int]:
+        """The places of `node`. NotFound unless it is in `source`; Conflict unless `over` is what it was, and where."""
+        chains, theirs, now = await self._client.many(
+            [self._dialect.chains(held(node).id), self._dialect.chains(held(over).id), self._read(over)]
+        )
+        places = _places(settled(chains))
+        if held(source).id not in places:
+            raise NotFound("the file is not in this folder any more")
+        current = self._node(settled(now), destination)
+        if held(destination).id not in _places(settled(theirs)) or current.version != over.version:
+            raise Conflict("somebody else has changed the file that was to give way", current)
+        return places
+
     async def _content_over(self, node: Node, folder: Node, over: Node) -> Node:
-        """`over` takes the content, and stays what it is otherwise."""
+        """`over` takes the content, and stays what it is otherwise. A lost answer is looked up: asked again, the server
+        would miss the resource that it has just used up."""
         assert node.id != over.id, "replacing a resource by itself wipes it (trap 11.5)"
-        calls = [Call("replace_file", [held(node).id, held(over).id]), self._read(over)]
-        done, now = await self._client.many(calls)
+        replace: Call[Any] = Call("replace_file", [held(node).id, held(over).id])
+        try:
+            done, now = await self._client.many([replace, self._read(over)])
+        except (Unavailable, Offline):
+            current = self._node(await self._client.call(self._read(over)), folder)
+            if current.version != node.version:
+                raise
+            return current
         settled(done)
         return self._node(settled(now), folder)
 

@@ -32,7 +32,7 @@ DEADLINE = 180.0
 RETRIED = frozenset({429, 500, 502, 503, 504})
 """500 too: that is how SQLite's lock shows. A call that fails with it has been rolled back."""
 
-NOT_REPEATABLE = frozenset({"move_collection", "replace_file"})
+NOT_REPEATABLE = frozenset({"move_collection", "replace_file", "delete_collection"})
 """A lost answer is not asked for again, because the second answer would mean something else (section 2): whoever calls
 these reads the state afterwards."""
 

@@ -86,7 +86,7 @@ DELETIONS: dict[str, str] = {
 def refusal(text: str, doing: str) -> RepositoryError:
     """The error for a refusal text. `doing` is the method's name, for people."""
     lowered = text.lower()
-    line = " ".join(text.split())[:300]
+    line = "".join(letter if letter.isprintable() else " " for letter in text)[:300]
     for beginning, make in REFUSALS:
         if lowered.startswith(beginning.lower()):
             return make(f"Jama refused {doing}: {line}")

@@ -87,8 +87,9 @@ class Nodes:
     def root(self, rights: Rights) -> Node:
         return Node(id=ROOT, kind=Kind.FOLDER, name="", rights=rights, private=Held(CLASSIC_PROJECT, 0))
 
-    def project(self, scope: Scope) -> Node:
-        record = scope.root_record
+    def project(self, scope: Scope, record: Collection | None = None) -> Node:
+        """A project; `record` is its root collection as it is now, by default as it was at `connect`."""
+        record = record or scope.root_record
         return Node(
             id=f"p{scope.id}",
             kind=Kind.FOLDER,
@@ -104,7 +105,7 @@ class Nodes:
     def collection(self, record: Collection, inherited: May | None = None) -> Node:
         """A folder; a project's root collection is the project."""
         if record.id in self._roots:
-            return self.project(self._roots[record.id])
+            return self.project(self._roots[record.id], record)
         project = record.project_id or CLASSIC_PROJECT
         grants = self.scope(project).grants
         updated = nanoseconds(record.updated_at)

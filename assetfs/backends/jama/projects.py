@@ -10,6 +10,7 @@ from assetfs.backends.jama.client import Call, Client
 from assetfs.backends.jama.dialect import Dialect, What, together
 from assetfs.backends.jama.errors import NoSuchMethod
 from assetfs.backends.jama.listing import WINDOW, windows
+from assetfs.backends.jama.names import extension
 from assetfs.backends.jama.nodes import Scope
 from assetfs.backends.jama.queries import terms_of
 from assetfs.backends.jama.rights import Grants
@@ -139,11 +140,13 @@ class ProjectDialect(Dialect):
     # ---- calls ----------------------------------------------------------------------------------------------------
 
     def named(self, project: int, collection: int | None, name: str) -> Sequence[Call[Any]]:
-        # `is` ignores case, so other spellings may take part of the window: hence a whole one.
-        term = {"property": "title", "term": "is", "value": name}
+        # `is` ignores case, so other spellings may take part of the window: hence a whole one. A title without the
+        # extension shows as the same file name.
+        titles = dict.fromkeys((name, name.removesuffix(extension(name))))
+        terms = [{"property": "title", "term": "is", "value": title} for title in titles]
         if self._searches_by_items:
-            return [self.items([term], project, collection, 0, WINDOW)]
-        return [self._search([term], project, 0, WINDOW, collection)]
+            return [self.items([term], project, collection, 0, WINDOW) for term in terms]
+        return [self._search([term], project, 0, WINDOW, collection) for term in terms]
 
     def items(
         self, terms: Sequence[Mapping[str, Any]], project: int, collection: int | None, start: int, stop: int

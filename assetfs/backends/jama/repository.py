@@ -42,6 +42,7 @@ from assetfs.repository import (
     NotAuthenticated,
     NotFound,
     Page,
+    ProtocolViolation,
     Repository,
     RepositoryError,
     Rights,
@@ -176,8 +177,8 @@ class JamaRepository(Repository):
             for node in waiting:
                 try:
                     sizes[node.id] = 0 if node.version is None else await self._size(node)
-                except (NotFound, Forbidden):
-                    continue
+                except (NotFound, Forbidden, ProtocolViolation):
+                    continue  # one that is broken on the server must not hide the others
                 except RepositoryError as error:
                     failure = error
                     scope.cancel()
@@ -333,6 +334,7 @@ def _capabilities(dialect: Dialect) -> Capabilities:
         tags=True,
         locate=True,
         unique_content=True,
+        max_file_size=dialect.limits.max_file,
         lazy_attributes=frozenset({attributes.COLLECTIONS}),
         aliases=attributes.ALIASES,
         writable=attributes.WRITABLE,

@@ -55,6 +55,11 @@ class Limits(msgspec.Struct, frozen=True):
     max_chunk: int | None = None
     max_chunks: int = 10_000
 
+    @property
+    def max_file(self) -> int | None:
+        """Bytes; None where the server does not say."""
+        return None if self.max_chunk is None else self.max_chunk * self.max_chunks
+
 
 class Patience(msgspec.Struct, frozen=True):
     """How long to wait, in seconds, for a server that has all chunks and has not said that it is done."""

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from assetfs.backends.jama.arranging import Arranging
-from assetfs.backends.jama.client import settled
+from assetfs.backends.jama.client import Call, settled
 from assetfs.backends.jama.dialect import Dialect, together
 from assetfs.backends.jama.names import file_name
 from assetfs.backends.jama.nodes import Nodes, held
@@ -161,10 +161,7 @@ class Writing:
 
     async def _explain(self, collection: int | None) -> None:
         """A 403 to an upload has three causes: ask, and raise NotAuthenticated or NotFound if it is one of those."""
-        if collection is None:
-            await self.client.call(self.dialect.collection(next(iter(self.nodes.scopes.values())).root))
-        else:
-            await self.client.call(self.dialect.collection(collection))
+        await self.client.call(Call("ping", []) if collection is None else self.dialect.collection(collection))
 
     def is_new(self, record: Resource, since: Any) -> bool:
         """The resource was made after we began; false where the server keeps no times."""

@@ -36,7 +36,7 @@ SAMPLES = Samples(
 BUDGETS = {
     # Section 9 for a server with batches; without them each call is a request, and the refused batch is one more.
     "current": Budget(connect=2, listing=1, metadata_of_many=1, small_read=1, upload=2, replace=4),
-    "legacy": Budget(connect=6, listing=1, metadata_of_many=50, small_read=1, upload=4, replace=8),
+    "legacy": Budget(connect=6, listing=1, metadata_of_many=50, small_read=1, upload=5, replace=8),
     "classic": Budget(connect=4, listing=2, metadata_of_many=50, small_read=1, upload=5, replace=24),
 }
 

@@ -284,6 +284,8 @@ async def test_a_title_without_extension(world: JamaWorld, repository: Repositor
     assert (node.name, node.exact_name) == ("Cherbourg by night.txt", False)
     renamed = await repository.rename(node, area, "Cherbourg by day.txt")
     assert [entry.name for entry in world.entries(area.id)] == ["Cherbourg by day"]
+    with pytest.raises(Conflict):
+        await repository.upload(area, "Cherbourg by day.txt", Held(fresh()), Book())
     with pytest.raises(NameRejected):
         await repository.rename(renamed, area, "Cherbourg by day.jpg")
 
@@ -346,7 +348,36 @@ async def test_a_move_is_done_or_not(
     raise AssertionError("too many steps")
 
 
+async def test_content_goes_over_another_file_or_not(
+    world: JamaWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    for step in range(1, 6):
+        folder = await repository.stat(world.make_folder(area.id, f"step {step}"))
+        old, new = fresh(), fresh()
+        over = await repository.stat(world.put(folder.id, "letter.txt", old))
+        node = await repository.stat(world.put(folder.id, "new.txt", new))
+        world.reset()
+        world.arm("lost_answer", nth=step)
+        now = await repository.rename(node, folder, "letter.txt", over)
+        struck = any(request["fault"] for request in world.requests())
+        world.reset()
+        assert now.id == over.id
+        assert seen(world, folder) == {"letter.txt": new}
+        if not struck:
+            return
+    raise AssertionError("too many steps")
+
+
 async def test_moving_between_projects(repository: Repository, area: Node) -> None:
     elsewhere = msgspec.structs.replace(area, id="c999", private=msgspec.structs.replace(area.private, project=99))
     with pytest.raises(CrossScope):
         await repository.move(area, await repository.root(), elsewhere, area.name)
+
+
+async def test_removing_a_folder_is_done_when_only_the_answer_is_lost(
+    world: JamaWorld, repository: Repository, area: Node
+) -> None:
+    node = await repository.create_folder(area, "below")
+    world.arm("lost_answer", match={"call": "delete_collection"})
+    await repository.remove_folder(node, area)
+    assert seen(world, area) == {}

@@ -49,6 +49,12 @@ def test_two_reads_in_a_row_start_a_window_anywhere() -> None:
     assert second >= (300 << 20) + INITIAL
 
 
+def test_one_small_read_that_comes_page_by_page_is_random_all_the_same() -> None:
+    at = (300 << 20) - 4096
+    reads = [(at, at + 4096), (at + 4096, at + 8192), (at + 8192, at + 12288)]
+    assert ahead_of(reads) == [stop for _, stop in reads]
+
+
 def test_a_forward_skip_inside_the_window_keeps_it() -> None:
     cursors = Cursors(LIMIT)
     for start, stop in sequential(0, 64 << 20):
