@@ -191,7 +191,7 @@ class Files:
         assert self._fs.writeback is not None
         self._fs.writeback.touch(staged)
         if size != staged.size or staged.generation == 0:
-            staged.truncate(size)
+            self._fs.writeback.truncate(staged, size)
         return staged
 
     async def _stage(self, inode: Inode, handle: FileHandle | None, *, whole: bool = False) -> Staged:

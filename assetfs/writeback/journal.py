@@ -15,7 +15,8 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,23 @@ log = logging.getLogger("assetfs.writeback")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (number INTEGER PRIMARY KEY, state TEXT NOT NULL, entry BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS renames (node TEXT PRIMARY KEY, held BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS times (content TEXT PRIMARY KEY, mtime_ns INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS leftovers (number INTEGER PRIMARY KEY AUTOINCREMENT, leftover BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS times (content TEXT NOT NULL UNIQUE, mtime_ns INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 VERSION = "1"
+
+TIMES_KEPT = 200_000
+"""Modification times that are remembered by content, the newest: 30 MB in memory, and more files than anybody syncs."""
 
 
 class Entry(msgspec.Struct, kw_only=True):
     """One row. Everything that the next daemon needs to go on."""
 
     number: int
-    """`local:<number>` is the node's id while the server has none; the staging file is named by it."""
+    """`local:<number>` is the node's id while the server has none."""
+    file: int = 0
+    """Name of the staging file; 0 for `number`. It changes when the content begins anew."""
     state: State = State.DIRTY
     folder: bool = False
     parent: str
@@ -81,6 +88,14 @@ class HeldRename(msgspec.Struct, kw_only=True):
     new: bytes
 
 
+class Leftover(msgspec.Struct, kw_only=True):
+    """What a transfer may have left on the server although nobody wants it any more."""
+
+    parent: str
+    name: bytes
+    ledger: dict[str, Any]
+
+
 class JournalDamaged(Exception):
     """The file is there and cannot be read."""
 
@@ -99,6 +114,7 @@ class Journal:
             self._db.executescript(_SCHEMA)
             self._db.execute("INSERT OR IGNORE INTO settings VALUES ('version', ?)", (VERSION,))
             found = self._db.execute("SELECT value FROM settings WHERE name = 'version'").fetchone()[0]
+            self._db.execute("DELETE FROM times WHERE rowid <= (SELECT max(rowid) FROM times) - ?", (TIMES_KEPT,))
             if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise JournalDamaged(f"{path} is damaged")
         except sqlite3.DatabaseError as damage:
@@ -110,6 +126,7 @@ class Journal:
         path.chmod(0o600)
         self._encode = msgspec.msgpack.Encoder(enc_hook=_encoded)
         self._decode = msgspec.msgpack.Decoder(Entry, dec_hook=_decoded)
+        self._decode_leftover = msgspec.msgpack.Decoder(Leftover)
         self._decode_held = msgspec.msgpack.Decoder(HeldRename, dec_hook=_decoded)
 
     def entries(self) -> Iterator[Entry]:
@@ -128,20 +145,37 @@ class Journal:
             (entry.number, entry.state.value, self._encode.encode(entry)),
         )
 
-    def remove(self, number: int) -> None:
-        """Nothing is owed for this file any more."""
-        self._db.execute("DELETE FROM files WHERE number = ?", (number,))
+    def remove(self, number: int, leftovers: Iterable[Leftover] = ()) -> None:
+        """Nothing is owed for this file any more, but for the removal of what its transfers may have left."""
+        with self._together():
+            self._db.execute("DELETE FROM files WHERE number = ?", (number,))
+            for leftover in leftovers:
+                self._db.execute("INSERT INTO leftovers (leftover) VALUES (?)", (self._encode.encode(leftover),))
 
     def replace(self, remove: int, entry: Entry) -> None:
         """Remove one row and save another, both or neither."""
+        with self._together():
+            self._db.execute("DELETE FROM files WHERE number = ?", (remove,))
+            self.save(entry)
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            self.remove(remove)
-            self.save(entry)
+            yield
         except BaseException:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+
+    def leftovers(self) -> list[tuple[int, Leftover]]:
+        """What is to be removed from the server, by number, oldest first."""
+        rows = self._db.execute("SELECT number, leftover FROM leftovers ORDER BY number").fetchall()
+        return [(number, self._decode_leftover.decode(blob)) for number, blob in rows]
+
+    def removed(self, leftover: int) -> None:
+        """A leftover is not there any more."""
+        self._db.execute("DELETE FROM leftovers WHERE number = ?", (leftover,))
 
     def hold(self, held: HeldRename) -> None:
         """A rename was acknowledged, and is not with the server yet."""

@@ -37,6 +37,7 @@ from assetfs.repository import (
     Unavailable,
     VersionChanged,
 )
+from assetfs.writeback.overlay import FOREVER
 from assetfs.writeback.staging import Outgoing, Staged, is_local
 from assetfs.writeback.states import Event, State
 
@@ -49,6 +50,9 @@ FIRST_WAIT = 1.0
 LONGEST_WAIT = 300.0
 """Seconds between tries: doubled each time, with up to half as much again at random, so that a returning server does
 not meet everybody at once."""
+
+LONGEST_KNOCK = 30.0
+"""Seconds between tries of a server that cannot be reached."""
 
 _DONE = "assetfs_done"
 """In the ledger: the id of the node that has the content, once the server has said so."""
@@ -68,6 +72,9 @@ class Uploader:
         self._order = itertools.count()
         self._running = 0
         self.unreachable = False
+        self._knocks = 0
+        self._knock = 0.0
+        """While it is unreachable: when the next try may be made, whosever it is."""
         self._wake = trio.Event()
         self.counts: Counter[str] = Counter()
 
@@ -84,6 +91,7 @@ class Uploader:
             staged.due = min(staged.due, due)
         self._queue = [(staged.due, order, staged) for order, staged in waiting]
         heapq.heapify(self._queue)
+        self._knock = min(self._knock, due)
         self.wake()
 
     def wake(self) -> None:
@@ -103,16 +111,19 @@ class Uploader:
         now = self._clock()
         while self._queue:
             due, _, staged = self._queue[0]
-            if staged.entry.state is not State.QUEUED or staged.gone or staged.due > due:
-                heapq.heappop(self._queue)
+            if staged.entry.state is not State.QUEUED or staged.gone or staged.due > due or staged.upload is not None:
+                heapq.heappop(self._queue)  # one whose last transfer is still ending comes back at its end
             elif due > now:
                 return min(due - now, LONGEST_WAIT)
+            elif self.unreachable and now < self._knock:
+                return self._knock - now
             elif self._running >= (1 if self.unreachable else self._parallel):
                 break
             else:
                 heapq.heappop(self._queue)
                 self._running += 1
                 staged.step(Event.STARTED)
+                staged.upload = trio.CancelScope()
                 nursery.start_soon(self._transfer, staged)
         return LONGEST_WAIT
 
@@ -121,8 +132,10 @@ class Uploader:
     async def _transfer(self, staged: Staged) -> None:
         staged.failure = None
         generation = staged.generation
+        assert staged.upload is not None
         try:
-            with trio.CancelScope() as staged.upload:
+            with staged.upload:
+                await trio.lowlevel.checkpoint_if_cancelled()
                 self._owner.save(staged)
                 await self._owner.complete_copies(staged)
                 await staged.complete()
@@ -143,6 +156,8 @@ class Uploader:
             self._running -= 1
             if staged.entry.state is State.UPLOADING and not staged.gone:
                 staged.step(Event.PUT_OFF)  # cancelled, by us or with the mount
+            if staged.entry.state is State.QUEUED and not staged.gone and staged.due < FOREVER:
+                self.queue(staged)
             staged.end()
             self.wake()
 
@@ -150,8 +165,11 @@ class Uploader:
         """Upload or replace, and then the attributes. Every step is in the ledger before the next."""
         entry = staged.entry
         ledger = StagedLedger(self._owner, staged)
+        await self._owner.leftovers.clear(entry.parent, entry.name)
         while entry.stale:
-            await self._repository.abandon(entry.stale[0])
+            arrived = await self._repository.abandon(entry.stale[0])
+            if arrived is not None and entry.target is not None:
+                self._owner.retarget(staged, arrived)
             del entry.stale[0]
             self._owner.save(staged)
         if _DONE in entry.ledger:
@@ -160,9 +178,11 @@ class Uploader:
             node = await self._content(staged, ledger)
             if entry.attributes:
                 await ledger.record(**{_DONE: node.id})
-        if entry.attributes:
-            await self._repository.set_metadata(node, entry.attributes)
+        sent: dict[str, bytes] = {}
+        while (attributes := dict(entry.attributes)) != sent:  # somebody may set more meanwhile
+            await self._repository.set_metadata(node, attributes)
             node = await self._repository.stat(node.id)
+            sent = attributes
         return node
 
     async def _content(self, staged: Staged, ledger: StagedLedger) -> Node:
@@ -226,16 +246,18 @@ class Uploader:
             if not self.unreachable:
                 log.warning("uploads wait: %s", error)
             self.unreachable = True
-            wait = min(wait, 30.0)
+            self._knocks += 1
+            self._knock = self._clock() + min(FIRST_WAIT * 2 ** min(self._knocks - 1, 12), LONGEST_KNOCK)
+            wait = min(wait, LONGEST_KNOCK)
         staged.due = self._clock() + wait
         staged.step(Event.PUT_OFF)
         self._owner.save(staged)
-        self.queue(staged)
 
     def _reached(self) -> None:
         """The server answers: what was put off because it did not may go at once."""
         if self.unreachable:
             self.unreachable = False
+            self._knocks = 0
             log.info("the server answers again: uploads go on")
             self.hurry(self._clock())
 
@@ -257,13 +279,13 @@ class StagedLedger:
     def __init__(self, owner: WriteBack, staged: Staged) -> None:
         self._owner = owner
         self._staged = staged
-        self._generation = staged.generation
 
     @property
     def state(self) -> dict[str, Any]:
         return self._staged.entry.ledger
 
     async def record(self, **state: Any) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()  # the content may be another one by now
         self._staged.entry.ledger = {**self._staged.entry.ledger, **state}
         self._owner.save(self._staged)
         await trio.lowlevel.checkpoint()

@@ -16,10 +16,9 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import trio
@@ -39,6 +38,7 @@ from assetfs.repository import (
 )
 from assetfs.writeback.holding import Holding
 from assetfs.writeback.journal import Entry, Journal
+from assetfs.writeback.leftovers import Leftovers
 from assetfs.writeback.localnames import Patterns, conflict_name
 from assetfs.writeback.overlay import FOREVER, Overlay
 from assetfs.writeback.staging import Staged, is_local
@@ -95,6 +95,7 @@ class WriteBack:
         """Bytes on the server of what is being uploaded."""
         self.times: dict[str, int] = dict(journal.times())
         self.uploader = Uploader(self, repository, clock, settings.uploads)
+        self.leftovers = Leftovers(journal, repository)
         self.holding = Holding(self, clock)
         self.on_settled: Callable[[NodeId, Node, Node | None], None] = lambda was, node, folder: None
         """Called when the server has confirmed: the id that it had here, the node, its folder."""
@@ -111,6 +112,7 @@ class WriteBack:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.uploader.run)
             nursery.start_soon(self.holding.run)
+            nursery.start_soon(self.leftovers.run)
             while True:
                 await trio.sleep(CHECKPOINT_EVERY)
                 await trio.to_thread.run_sync(self.journal.checkpoint)
@@ -121,6 +123,9 @@ class WriteBack:
         for entry in self.journal.entries():
             entry.state = AFTER_CRASH[entry.state]
             staged = self._adopt(entry)
+            if entry.state is State.QUEUED and entry.target is None and self.keeps_here(entry.parent, entry.name):
+                staged.step(Event.RENAMED_LOCAL)  # it was open, so nobody had asked yet where it goes
+                self.save(staged)
             kept.add(staged.path.name)
             if entry.state is State.QUEUED:
                 self.uploader.queue(staged)
@@ -132,7 +137,7 @@ class WriteBack:
         self.holding.recover()
 
     def _adopt(self, entry: Entry) -> Staged:
-        staged = Staged(entry, self._folder / str(entry.number), self.store)
+        staged = Staged(entry, self._folder / str(entry.file or entry.number), self.store)
         staged.saved = staged.generation
         if not entry.folder:
             staged.open()
@@ -266,18 +271,35 @@ class WriteBack:
             staged.entry.stale.append(staged.entry.ledger)
             staged.entry.ledger = {}
 
-    def save(self, staged: Staged) -> None:
-        """What the file is now survives this process."""
+    def save(self, staged: Staged, instead_of: Staged | None = None) -> None:
+        """What the file is now survives this process. `instead_of` is a file whose row goes in the same moment."""
         if staged.gone:
             return
         entry = staged.snapshot()
         kept = entry.target, entry.base, entry.parent_node
         entry.target, entry.base, entry.parent_node = (None if n is None else plain(n) for n in kept)
         try:
-            self.journal.save(entry)
+            if instead_of is None:
+                self.journal.save(entry)
+            else:
+                self.journal.replace(instead_of.entry.number, entry)
         finally:
             entry.target, entry.base, entry.parent_node = kept
         staged.saved = staged.generation
+        while staged.superseded:
+            self.store.start(self._delete, staged.superseded.pop())
+
+    def truncate(self, staged: Staged, size: int) -> None:
+        """Cut, or lengthen with zeros. What was acknowledged stays until the next acknowledgement: a content that
+        begins anew gets a staging file of its own, and the journal knows of a cut before it is made."""
+        if staged.saved >= 0 and size == 0 < staged.size:
+            staged.entry.file = self._next
+            self._next += 1
+            staged.begin_anew(self._folder / str(staged.entry.file))
+        elif staged.saved >= 0 and size < staged.size:
+            staged.cut(size)
+            self.save(staged)
+        staged.truncate(size)
 
     async def sync(self, staged: Staged) -> None:
         """What the file is now survives the machine."""
@@ -293,6 +315,21 @@ class WriteBack:
             self.save(staged)
         if self.settings.through and staged.entry.state is State.DIRTY:
             await self.deliver(staged)
+
+    async def pause(self, staged: Staged) -> None:
+        """Nothing of the file is on its way when this returns, and nothing starts before `resume`."""
+        staged.due = FOREVER
+        if staged.entry.state is State.UPLOADING:
+            self._stop(staged)
+            staged.step(Event.PUT_OFF)
+        while staged.upload is not None:
+            await staged.ended()
+
+    def resume(self, staged: Staged) -> None:
+        """The upload may go on."""
+        if not staged.gone and staged.entry.state is State.QUEUED:
+            staged.due = self._clock() + self.settings.delay
+            self.uploader.queue(staged)
 
     def written(self, staged: Staged) -> None:
         """The last writer has left: the upload's time begins to run."""
@@ -340,9 +377,12 @@ class WriteBack:
         self._stop(staged)
         if entry.target is None:
             self.overlay.lift(entry.parent, entry.name)
-        target = over.entry.target if isinstance(over, Staged) else over
-        if isinstance(over, Staged):
-            self.forget(over)
+        older = over if isinstance(over, Staged) or over is None else self.overlay.staged_for(over.id)
+        target = over if isinstance(over, Node) else None
+        if older is not None:
+            target = older.entry.target
+            self._give_way(older)
+            entry.stale += older.entry.stale
         entry.parent, entry.parent_node, entry.name = folder.id, folder, name
         if target is not None and target.kind is Kind.FILE:
             entry.target = target
@@ -352,41 +392,38 @@ class WriteBack:
         goes = self._goes_to_server(staged)
         staged.step(Event.RENAMED if goes else Event.RENAMED_LOCAL)
         entry.error, entry.attempts = "", 0
-        self.save(staged)
+        self.save(staged, older)
+        if older is not None:
+            self.release(older)
         if entry.state is State.QUEUED:
             staged.due = self._clock() + self.settings.delay
             self.uploader.queue(staged)
+
+    def _give_way(self, staged: Staged) -> None:
+        """The file is seen no more; its row is still there."""
+        self._stop(staged)
+        staged.gone = True
+        if staged.entry.target is not None:
+            self.overlay.untarget(staged, staged.entry.target.id)
+        else:
+            self.overlay.lift(staged.entry.parent, staged.entry.name)
 
     def forget(self, staged: Staged) -> None:
         """Nothing is owed for this file any more: deleted, discarded, or replaced by another."""
         if staged.gone:
             return
-        self._stop(staged)
-        for state in staged.entry.stale:
-            self.store.start(self._abandon, state)
-        staged.gone = True
-        entry = staged.entry
-        if entry.target is not None:
-            self.overlay.untarget(staged, entry.target.id)
-        else:
-            self.overlay.lift(entry.parent, entry.name)
-        self.journal.remove(entry.number)
+        self._give_way(staged)
+        self.leftovers.leave(staged)
         self.release(staged)
 
     def release(self, staged: Staged) -> None:
         """Close the staging file once nobody has it open."""
         if staged.gone and staged.handles == 0:
             staged.close()
-            self.store.start(self._delete, staged.path)
+            for path in (staged.path, *staged.superseded):
+                self.store.start(self._delete, path)
             self.files.pop(staged.entry.number, None)
             self.sent.pop(staged.entry.number, None)
-
-    async def _abandon(self, state: Mapping[str, Any]) -> None:
-        """What a transfer left on the server goes; what cannot go now stays there, and is said."""
-        try:
-            await self.repository.abandon(state)
-        except RepositoryError as error:
-            log.warning("what an upload left on the server stays there: %s", error)
 
     async def _delete(self, path: Path) -> None:
         """In a thread: a large file takes a while to go."""
@@ -419,6 +456,16 @@ class WriteBack:
         self.on_settled(was, node, folder)
         self.release(staged)
 
+    def retarget(self, staged: Staged, node: Node) -> None:
+        """An earlier content of ours has reached the server after all: that is the one to replace now."""
+        entry = staged.entry
+        assert entry.target is not None
+        self.overlay.untarget(staged, entry.target.id)
+        if entry.target.id != node.id:
+            self.overlay.vanish(entry.parent, entry.target.id, self._clock())
+        entry.target = node
+        self.overlay.target(staged, node.id)
+
     def keep_beside(self, staged: Staged, reason: Conflict) -> None:
         """Somebody else's content is under the name: ours is kept beside it, under a name that says so."""
         entry = staged.entry
@@ -432,8 +479,8 @@ class WriteBack:
         number = 1
         while self.overlay.find(entry.parent, name := conflict_name(entry.name, host, date.today(), number)):
             number += 1
+        self._stop(staged)
         entry.name = name
-        entry.ledger = {}
         self.overlay.place(entry.parent, name, staged)
         staged.step(Event.PUT_OFF)
         entry.error = f"conflict: {reason}"
@@ -447,9 +494,16 @@ class WriteBack:
         if target is None:
             return
         for other in list(self.files.values()):
-            if other is not staged and other.entry.base is not None and other.entry.base.id == target.id:
+            if other is staged or other.gone or other.entry.base is None or other.entry.base.id != target.id:
+                continue
+            try:
                 await other.complete()
-                self.save(other)
+            except RepositoryError as error:
+                if error.transient:
+                    raise
+                log.error("%s stays incomplete, the original is not what it was: %s", self.place(other), error)
+                other.entry.error = str(error)
+            self.save(other)
 
     # ---- what people see ----------------------------------------------------------------------------------------
 

@@ -97,6 +97,10 @@ class Killer:
         setattr(owner, method, acall if inspect.iscoroutinefunction(inner) else call)
 
 
+def _called(name: str, *_: Any) -> str:
+    return name
+
+
 def arm(killer: Killer) -> None:
     """Wrap everything that there is to wrap."""
     for module, classes in WRITEBACK.items():
@@ -104,7 +108,7 @@ def arm(killer: Killer) -> None:
             found = importlib.import_module(module)
             owner = getattr(found, class_) if class_ else found
             for method in methods.split():
-                killer.wrap(owner, method, lambda *_, n=f"{class_}.{method}".lstrip("."): n)
+                killer.wrap(owner, method, functools.partial(_called, f"{class_}.{method}".lstrip(".")))
     uploads = importlib.import_module("assetfs.backends.jama.uploads")
     client = importlib.import_module("assetfs.backends.jama.client")
     killer.wrap(uploads.Uploads, "post", lambda *_: "the server: a chunk")
@@ -114,7 +118,9 @@ def arm(killer: Killer) -> None:
         setattr(importlib.import_module(module), constant, value)
 
 
-def daemon(point: Point | None, tally: Path | None, arguments: Sequence[str], environ: dict[str, str], log: str) -> None:
+def daemon(
+    point: Point | None, tally: Path | None, arguments: Sequence[str], environ: dict[str, str], log: str
+) -> None:
     """A process that becomes `assetfs` with these arguments."""
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(handle, 1)
@@ -139,7 +145,12 @@ def apart(work: Callable[..., None], *arguments: object) -> Any:
 
 
 def start(
-    arguments: Sequence[str], environ: dict[str, str], log: Path, *, point: Point | None = None, tally: Path | None = None
+    arguments: Sequence[str],
+    environ: dict[str, str],
+    log: Path,
+    *,
+    point: Point | None = None,
+    tally: Path | None = None,
 ) -> Any:
     """Start it. From a process that has everything imported and has done nothing, so that a start is a fork."""
     return apart(daemon, point, tally, list(arguments), environ, str(log))

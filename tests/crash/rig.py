@@ -246,7 +246,8 @@ class Rig:
         known = {digest(data) for tree in self.trees for data in tree.values()}
         with closing(sqlite3.connect(Path(self.sandbox.info["data"]) / "jama.sqlite", timeout=30)) as db:
             shown = db.execute(
-                "SELECT id, hash, title FROM shown WHERE id IN (SELECT resource_id FROM placed WHERE collection_id = ?)",
+                "SELECT id, hash, title FROM shown"
+                " WHERE id IN (SELECT resource_id FROM placed WHERE collection_id = ?)",
                 (self.folder,),
             ).fetchall()
             alive = dict(db.execute("SELECT hash, id FROM resource WHERE deleted_at IS NULL"))

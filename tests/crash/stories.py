@@ -221,7 +221,10 @@ def shortened(case: str) -> Story:
     steps = [
         Step(lambda f: os.truncate(f / "a.txt", 5000), {"a.txt": old[:5000]}),
         Step(lambda f: os.truncate(f / "a.txt", 6000), {"a.txt": old[:5000] + bytes(1000)}),
-        Step(lambda f: patch(f, "a.txt", 5500, b"in the hole"), {"a.txt": old[:5000] + bytes(500) + b"in the hole" + bytes(489)}),
+        Step(
+            lambda f: patch(f, "a.txt", 5500, b"in the hole"),
+            {"a.txt": old[:5000] + bytes(500) + b"in the hole" + bytes(489)},
+        ),
     ]
     return Story({"a.txt": old}, steps, same={"a.txt": "a.txt"})
 

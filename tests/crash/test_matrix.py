@@ -1,8 +1,11 @@
 """Whatever the moment at which the daemon dies, nothing that was acknowledged is lost, nothing half-written is shown.
 
 Every story is told once to the end with a tally: that is how the points are found at which it can die. It is then told
-again for many of them (all of them with ASSETFS_CRASH_ALL=1 in the environment; one with ASSETFS_CRASH_POINT="story:after Journal.save #2"),
-each time with a collection, a cache and a journal of its own; and some die once more while they recover.
+again for many of them, each time with a collection, a cache and a journal of its own; and some die once more while
+they recover.
+
+In the environment, ASSETFS_CRASH_ALL=1 asks for all points, ASSETFS_CRASH_POINT="new_file:after Journal.save #2" for
+one of them.
 """
 
 from __future__ import annotations
