@@ -185,6 +185,8 @@ async def _mounted(
             status = StatusDocument(config, identity, repository, store)
             writeback = None if read_only else await trio.to_thread.run_sync(_write_back, config, repository, store)
             status.writeback = writeback
+            if writeback is not None:
+                await writeback.holding.refresh()
             fs = FileSystem(
                 repository,
                 root,

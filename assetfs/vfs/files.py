@@ -239,7 +239,7 @@ class Files:
         assert self._fs.writeback is not None
         self._fs.writeback.touch(staged)
         if size != staged.size or staged.generation == 0:
-            await staged.truncate(size)
+            await self._fs.writeback.truncate(staged, size)
         inode.told_size = size
         return staged
 
