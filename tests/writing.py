@@ -127,7 +127,15 @@ class Desk:
     def there(self, collection: int | None = None) -> dict[str, dict[str, Any]]:
         """The resources of the collection by title; each title once."""
         found = self.server.rpc(
-            "project_items", [], self.server.info["project"], True, collection or self.collection, 0, 10_000, "title", None
+            "project_items",
+            [],
+            self.server.info["project"],
+            True,
+            collection or self.collection,
+            0,
+            10_000,
+            "title",
+            None,
         )["resources"]
         titles = [resource["title"] for resource in found]
         assert len(titles) == len(set(titles)), f"two of one name: {titles}"
@@ -153,9 +161,10 @@ DeskMaker = Callable[..., AbstractContextManager[Desk]]
 
 @pytest.fixture(scope="session")
 def _studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningSandbox, Mounted]]:
-    with start_sandbox() as server, mounted(
-        server.source, server.credential, tmp_path_factory.mktemp("studio"), *NEVER
-    ) as drive:
+    with (
+        start_sandbox() as server,
+        mounted(server.source, server.credential, tmp_path_factory.mktemp("studio"), *NEVER) as drive,
+    ):
         yield server, drive
 
 

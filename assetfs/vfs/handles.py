@@ -27,6 +27,8 @@ class FileHandle:
         self.reader = reader
         self.staged = staged
         self.writing = writing
+        self.direct = False
+        """Its reads pass by the kernel's pages, which are another version's."""
 
 
 class BytesHandle:

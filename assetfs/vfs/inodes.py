@@ -20,7 +20,7 @@ _KINDS = {Kind.FOLDER: b"d", Kind.FILE: b"f", Kind.LINK: b"l"}
 class Inode:
     """One node as the kernel knows it."""
 
-    __slots__ = ("detached", "handles", "lookups", "node", "number", "pages", "parent", "seen")
+    __slots__ = ("detached", "handles", "lookups", "node", "number", "pages", "parent", "seen", "told")
 
     def __init__(self, number: int, node: Node, parent: NodeId | None, seen: float) -> None:
         self.number = number
@@ -32,6 +32,8 @@ class Inode:
         """When the server last confirmed the node; seconds of the mount's clock."""
         self.lookups = 0
         self.handles = 0
+        self.told: str | None = None
+        """The version that the kernel was last told the size and times of."""
         self.pages: str | None = None
         """The version of which the kernel may hold pages."""
         self.detached = False
