@@ -163,6 +163,18 @@ class ContentStore:
         content.abandon()
         self.on_distrusted(content.node)
 
+    async def seed(self, node: Node, size: int, file: int) -> None:
+        """Keep a content that is here anyway, in a local file: reading it then asks no server. Raises what `open`
+        raises."""
+        if self.disk is None or node.version is None:
+            return
+        content = await self.open(node)
+        try:
+            if content.size == size:
+                await content.keeper.seed(file)
+        finally:
+            self.release(content)
+
     # ---- what contents ask of it --------------------------------------------------------------------------------
 
     def start(self, work: Callable[..., Awaitable[None]], *args: object) -> None:

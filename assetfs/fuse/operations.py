@@ -210,7 +210,13 @@ class Operations(pyfuse3.Operations):
     async def create(
         self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: pyfuse3.RequestContext
     ) -> tuple[pyfuse3.FileInfo, pyfuse3.EntryAttributes]:
-        opened, attributes = await self.fs.tree.create(parent_inode, name)
+        opened, attributes = await self.fs.tree.create(
+            parent_inode,
+            name,
+            exclusive=bool(flags & os.O_EXCL),
+            truncate=bool(flags & os.O_TRUNC),
+            append=bool(flags & os.O_APPEND),
+        )
         return self._info(opened), self._entry(attributes)
 
     @_guarded
@@ -249,8 +255,13 @@ class Operations(pyfuse3.Operations):
 
     @_guarded
     async def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
-        truncate = bool(flags & os.O_TRUNC)
-        return self._info(await self.fs.files.open(inode, writing=bool(flags & WRITING), truncate=truncate))
+        opened = await self.fs.files.open(
+            inode,
+            writing=bool(flags & WRITING),
+            truncate=bool(flags & os.O_TRUNC),
+            append=bool(flags & os.O_APPEND),
+        )
+        return self._info(opened)
 
     @staticmethod
     def _info(opened: Opened) -> pyfuse3.FileInfo:

@@ -26,6 +26,7 @@ from assetfs.vfs.sizes import Sizes
 from assetfs.vfs.tree import Tree
 from assetfs.vfs.virtual import FOLDER, Virtual, is_virtual
 from assetfs.vfs.xattrs import Xattrs, facts_of
+from assetfs.writeback.accounts import state_of
 from assetfs.writeback.staging import Staged, is_local
 from assetfs.writeback.writeback import WriteBack
 
@@ -87,6 +88,9 @@ class FileSystem:
         store.on_distrusted = self._distrusted
         if writeback is not None:
             writeback.on_settled = self._settled
+            writeback.on_conflict = self._pushed_aside
+            writeback.on_copied = self._copied
+            writeback.on_refused = self.xattrs.refuse
 
     # ---- names --------------------------------------------------------------------------------------------------
 
@@ -109,7 +113,7 @@ class FileSystem:
         seen = listing.fetched if listing is not None else self.clock()
         inode = self.inodes.remember(node, folder.node.id, seen)
         inode.lookups += 1
-        return self.describe(inode)
+        return self.tell(inode)
 
     async def find(self, folder: Node, name: bytes) -> Node | None:
         """What a name in a folder leads to, as it is here. None or NotFound: nothing."""
@@ -134,14 +138,18 @@ class FileSystem:
 
     def staged_of(self, inode: Inode) -> Staged | None:
         """What was written here of an inode's file."""
-        if self.writeback is None or inode.detached:
+        if self.writeback is None:
             return None
+        if inode.detached:
+            return next((h.staged for h in self.handles.files_of(inode) if h.staged is not None), None)
         return self.writeback.of(inode.node.id)
 
     async def folder_of(self, inode: Inode) -> Node | None:
         """A folder that the inode's node is in."""
         if inode.parent is None:
-            return None
+            if not self.repository.capabilities.locate:
+                return None
+            return next((way[-2] for way in await self.repository.locate(inode.node.id) if len(way) > 1), None)
         folder = self.inodes.known(inode.parent, Kind.FOLDER)
         listing = self.folders.last(inode.parent)
         if folder is not None:
@@ -208,7 +216,7 @@ class FileSystem:
                     await self.files.peek(inode)
                 else:
                     await self.sizes.of(inode.node, inode.parent)
-        return self.describe(inode)
+        return self.tell(inode)
 
     async def set_attributes(
         self,
@@ -242,10 +250,10 @@ class FileSystem:
             if staged is not None:
                 self.writeback.complete_time(staged, mtime_ns)
             else:
-                self.writeback.set_time(inode.node, mtime_ns)
+                self.writeback.times.give(inode.node, mtime_ns)
                 if self.repository.capabilities.set_times:
                     inode.node = await self.repository.set_times(inode.node, mtime_ns)
-        return self.describe(inode)
+        return self.tell(inode)
 
     async def revalidate(self, inode: Inode) -> None:
         """Ask the server about a node that it has not confirmed for a while: one listing if the folder is small
@@ -286,13 +294,21 @@ class FileSystem:
                 inode.node = node
                 inode.seen = listing.fetched
 
+    def tell(self, inode: Inode) -> Attributes:
+        """`describe` for the kernel, which goes by the size that it was told last."""
+        told = self.describe(inode)
+        inode.told_size = told.size
+        return told
+
     def describe(self, inode: Inode) -> Attributes:
         """An inode for the kernel: as the version that somebody reads, with the size and time of what was written."""
+        if inode.detached and (staged := self.staged_of(inode)) is not None:
+            return self._describe_as(staged.node(), inode.number)
         node = inode.node
         pinned = self.files.pinned(inode.number)
         if pinned is not None and pinned.version != node.version:
             node = pinned
-        inode.told = node.version
+        inode.told_version = node.version
         if self.writeback is not None and not inode.detached:
             node = self.writeback.view(node)
         return self._describe_as(node, inode.number)
@@ -307,7 +323,7 @@ class FileSystem:
 
     def _describe_as(self, node: Node, number: int) -> Attributes:
         timeout = 0.0 if is_virtual(node) else self.timeouts.attributes
-        given = self.writeback.time_of(node) if self.writeback is not None else None
+        given = self.writeback.times.of(node) if self.writeback is not None else None
         return describe(node, number, self.sizes.known(node), self.owner, self._started_ns, timeout, given)
 
     async def usage(self) -> Usage:
@@ -331,6 +347,25 @@ class FileSystem:
                 inode.parent = folder.id
         self.xattrs.expire(was)
         self.xattrs.expire(node.id)
+
+    def _pushed_aside(self, staged: Staged, node: Node | None) -> None:
+        """Somebody else's content has the name of a file of ours, which has another one now."""
+        folder = self.folders.last(staged.entry.parent)
+        if folder is not None:
+            self.folders.expire(staged.entry.parent)
+        inode = self.inodes.known(node.id, node.kind) if node is not None else None
+        if node is not None and inode is not None:
+            inode.node = node
+            inode.seen = self.clock()
+            self.xattrs.expire(node.id)
+
+    def _copied(self, was: str, copy: Staged) -> None:
+        """A save has moved an asset's old bytes to a backup, and its identity to a new file."""
+        inode = self.inodes.known(was, Kind.FILE)
+        if inode is not None:
+            if inode.pages is not None:
+                inode.pages = f"staged {copy.entry.number}"
+            self.inodes.rebind(inode, copy.node(), self.clock())
 
     def _changed(self, node: Node) -> None:
         """A fetch has met another version than the one that the listing told."""
@@ -384,9 +419,9 @@ class FileSystem:
     def _facts(self, inode: Inode) -> Mapping[str, bytes]:
         staged = self.staged_of(inode)
         if staged is not None:
-            entry = staged.entry
-            state = "conflict" if entry.error.startswith("conflict") else entry.state.value
-            return facts_of(staged.node(), cached=staged.size, state=state, error=entry.error or None)
+            error = staged.entry.error or self.xattrs.refused(staged.id)
+            return facts_of(staged.node(), cached=staged.size, state=state_of(staged.entry), error=error)
         node = inode.node
         states = {Availability.ONLINE: "clean", Availability.OFFLINE: "offline", Availability.RECALLING: "recalling"}
-        return facts_of(node, cached=self.store.present(node), state=states[node.availability])
+        error = self.xattrs.refused(node.id)
+        return facts_of(node, cached=self.store.present(node), state=states[node.availability], error=error)
