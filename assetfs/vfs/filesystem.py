@@ -229,14 +229,18 @@ class FileSystem:
         gid: int | None = None,
         handle: int | None = None,
     ) -> Attributes:
-        """chmod and chown to what is there succeed, to anything else they fail; sizes and times are set."""
+        """chmod and chown to what is there succeed, to anything else they fail; sizes and times are set.
+
+        On what the server does not have yet chmod and chown are accepted and forgotten: rsync makes its temporary file
+        private, cp -p and tar give the copy the mode of the original, and all of them give up where that fails."""
         inode = self.inodes.get(number)
         if self.writeback is None:
             raise ReadOnly("mounted read-only")
         here = self.describe(inode)
         wanted = ((mode, here.mode), (uid, here.uid), (gid, here.gid))
-        if any(new is not None and stat.S_IMODE(new) != stat.S_IMODE(old) for new, old in wanted[:1]) or any(
-            new is not None and new != old for new, old in wanted[1:]
+        if not is_local(inode.node.id) and (
+            any(new is not None and stat.S_IMODE(new) != stat.S_IMODE(old) for new, old in wanted[:1])
+            or any(new is not None and new != old for new, old in wanted[1:])
         ):
             raise NotPermitted("owner and mode of what a repository has cannot be changed")
         if size is not None:
