@@ -71,7 +71,13 @@ class FileSystem:
         self.inodes = Inodes(root)
         self.handles = Handles()
         self.folders = Folders(
-            repository, store.catalogue, nursery, clock, ttl=timeouts.listings, patience=timeouts.patience
+            repository,
+            store.catalogue,
+            nursery,
+            clock,
+            ttl=timeouts.listings,
+            patience=timeouts.patience,
+            taken={root.id: FOLDER},
         )
         self.sizes = Sizes(repository, store.catalogue, self.folders, nursery)
         self.xattrs = Xattrs(

@@ -12,7 +12,7 @@ while, not by every lookup; an unreachable server never looks like an empty fold
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import trio
 
@@ -66,7 +66,8 @@ class _Loading:
 
 class Folders:
     """The listings of one repository. `ttl` is how long one is good, `patience` how long a newer one is waited for
-    while there is an old one; both in seconds."""
+    while there is an old one; both in seconds. `taken` are names that are not the repository's to give: `.assetfs` at
+    the mount's root."""
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class Folders:
         *,
         ttl: float,
         patience: float = 5.0,
+        taken: Mapping[NodeId, bytes] | None = None,
     ) -> None:
         self._repository = repository
         self._catalogue = catalogue
@@ -84,6 +86,7 @@ class Folders:
         self._clock = clock
         self._ttl = ttl
         self._patience = patience
+        self._taken = taken or {}
         self._listings: dict[NodeId, Listing] = {}
         self._loading: dict[NodeId, _Loading] = {}
         self._entries = 0
@@ -160,10 +163,11 @@ class Folders:
                 nodes[node.id, node.kind] = node
         await self._catalogue.sizes(key for n in nodes.values() if n.size is None and (key := key_of(n)) is not None)
         siblings = [Sibling(n.name, n.label, n.kind is Kind.FOLDER, n.always_decorated, n) for n in nodes.values()]
+        taken = (self._taken[folder.id],) if folder.id in self._taken else ()
         if len(siblings) < LARGE:
-            assigned = names.assign(siblings)
+            assigned = names.assign(siblings, taken)
         else:
-            assigned = await trio.to_thread.run_sync(names.assign, siblings)
+            assigned = await trio.to_thread.run_sync(names.assign, siblings, taken)
         listing = Listing(folder, assigned, begun)
         self._forget(folder.id)
         self._listings[folder.id] = listing
