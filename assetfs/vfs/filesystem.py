@@ -44,6 +44,8 @@ class Timeouts(msgspec.Struct, frozen=True):
     entries: float = 1.0
     negative: float = 5.0
     listings: float = 60.0
+    patience: float = 5.0
+    """How long a listing past its time is waited for anew, before the old one serves."""
 
 
 class FileSystem:
@@ -68,7 +70,15 @@ class FileSystem:
         self.timeouts = timeouts
         self.inodes = Inodes(root)
         self.handles = Handles()
-        self.folders = Folders(repository, store.catalogue, nursery, clock, ttl=timeouts.listings)
+        self.folders = Folders(
+            repository,
+            store.catalogue,
+            nursery,
+            clock,
+            ttl=timeouts.listings,
+            patience=timeouts.patience,
+            taken={root.id: FOLDER},
+        )
         self.sizes = Sizes(repository, store.catalogue, self.folders, nursery)
         self.xattrs = Xattrs(
             repository, self.folders, clock, self._facts, self.staged_of, self._save, ttl=timeouts.listings
