@@ -342,10 +342,10 @@ class StatusDocument:
         owed = [accounts.of(staged) for staged in accounts.owed()]
         failed = sum(account.state == "failed" for account in owed)
         return {
-            "pending": len(owed) - failed,
-            "failed": failed,
-            "held": len(self.writeback.holding),
             **self.writeback.uploader.counts,
+            "pending": len(owed) - failed,
+            "failed": failed,  # now, not ever
+            "held": len(self.writeback.holding),
             "happened": list(accounts.conflicts),
             "list": owed[:LISTED],
         }
