@@ -258,17 +258,14 @@ class Tree:
         held = writeback.holding.end(node.id)
         if held is not None and held.old == new and from_ is to:
             return
-        if (
-            held is None
-            and over is None
-            and from_ is to
-            and node.kind is Kind.FILE
-            and writeback.admission.is_backup(new)
-        ):
+        ours = writeback.of(over.id) if over is not None else None
+        free = over is None or is_local(over.id)
+        if held is None and free and from_ is to and node.kind is Kind.FILE and writeback.admission.is_backup(new):
             size = await self._fs.sizes.of(node, from_.node.id)
+            if ours is not None:
+                writeback.forget(ours)  # an older backup
             writeback.holding.hold(msgspec.structs.replace(node, size=size), from_.node, old, new)
             return
-        ours = writeback.of(over.id) if over is not None else None
         theirs = over if over is not None and not is_local(over.id) else None
         if from_ is to:
             if not repository.capabilities.rename:
