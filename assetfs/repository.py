@@ -402,9 +402,11 @@ class Repository(ABC):
         """
         raise Unsupported(f"{self.name} cannot replace content")
 
-    async def abandon(self, state: Mapping[str, Any]) -> None:
-        """Remove what a transfer with this ledger state may have left on the server. Idempotent."""
-        return
+    async def abandon(self, state: Mapping[str, Any]) -> Node | None:
+        """Remove what a transfer with this ledger state may have left on the server. Idempotent.
+
+        A replacement that had come to its end stays: the node is then returned, as it is now."""
+        return None
 
     async def rename(self, node: Node, folder: Node, name: str, over: Node | None = None) -> Node:
         """Give a node of `folder` another name there. Raises Conflict when the name is taken, NameRejected.

@@ -150,6 +150,12 @@ class ContentStore:
             return 0
         return self.disk.stored(node.id, node.version)
 
+    def outdated(self, node: Node) -> None:
+        """The server has another version of this node now: who reads this one goes on with what is here."""
+        content = self._contents.get((node.id, node.version))
+        if content is not None:
+            content.stale = True
+
     def distrust(self, content: Content) -> None:
         """These bytes are not what the server's digest says. Who has them open gets errors; once nobody has, and no
         worker is busy with them, they are deleted, and the next open fetches anew."""

@@ -12,6 +12,7 @@ would switch attributes off for the life of the mount.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import logging
@@ -92,6 +93,7 @@ class Operations(pyfuse3.Operations):
         self.counts: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self._ready = ready
+        fs.forget_attributes = _forget_attributes
 
     def failed(self, name: str, error: Exception) -> int:
         """Log and count an error; returns its errno."""
@@ -330,6 +332,12 @@ class Operations(pyfuse3.Operations):
     def stacktrace(self) -> None:
         """What every task is doing, for the log."""
         log_tasks()
+
+
+def _forget_attributes(number: int) -> None:
+    """Attributes only: this never waits, where dropping pages would wait for reads that wait for us."""
+    with contextlib.suppress(OSError):
+        pyfuse3.invalidate_inode(pyfuse3.InodeT(number), attr_only=True)
 
 
 STATFS_BLOCK = 64 << 10

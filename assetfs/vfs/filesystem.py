@@ -80,6 +80,8 @@ class FileSystem:
         self.clock = clock
         self._started_ns = time.time_ns()
         self._usage: tuple[float, Usage] = (float("-inf"), Usage())
+        self.forget_attributes: Callable[[int], None] = lambda number: None
+        """Makes the kernel forget an inode's size and times, and nothing else."""
         self.inodes.root.seen = clock()
         self.folders.on_listed = self._listed
         store.on_changed = self._changed
@@ -193,7 +195,7 @@ class FileSystem:
                 yield name, here, cookie, None
         for index in range(max(start - 2, 0), len(folder.entries)):
             name, node = folder.entries[index]
-            yield name, self._describe(node, self.inodes.number(node)), index + 3, node
+            yield name, self._describe(node), index + 3, node
 
     def close_folder(self, number: int) -> None:
         handle = self.handles.remove(number)
@@ -213,12 +215,9 @@ class FileSystem:
         """What stat(2) says now: confirmed by the server if the last time is too long ago, measured if need be."""
         inode = self.inodes.get(number)
         if not is_virtual(inode.node) and self.staged_of(inode) is None and not inode.detached:
-            await self._revalidate(inode)
-            if inode.node.kind is Kind.FILE and self.sizes.known(inode.node) is None:
-                reader = next((h.reader for h in self.handles.files_of(inode) if h.reader is not None), None)
-                if reader is not None:
-                    await reader.learn_size()
-                elif self.sizes.alone(inode.parent):
+            await self.revalidate(inode)
+            if inode.node.kind is Kind.FILE and not self.files.pinned(number) and self.sizes.known(inode.node) is None:
+                if self.sizes.alone(inode.parent):
                     await self.files.peek(inode)
                 else:
                     await self.sizes.of(inode.node, inode.parent)
@@ -235,8 +234,10 @@ class FileSystem:
         gid: int | None = None,
         handle: int | None = None,
     ) -> Attributes:
-        """chmod and chown to what is there succeed, to anything else they fail; on files that the server does not have
-        yet they are accepted and forgotten, because that is how programs make files. Sizes and times are set."""
+        """chmod and chown to what is there succeed, to anything else they fail; sizes and times are set.
+
+        On what the server does not have yet chmod and chown are accepted and forgotten: rsync makes its temporary file
+        private, cp -p and tar give the copy the mode of the original, and all of them give up where that fails."""
         inode = self.inodes.get(number)
         if self.writeback is None:
             raise ReadOnly("mounted read-only")
@@ -257,7 +258,7 @@ class FileSystem:
                     inode.node = await self.repository.set_times(inode.node, mtime_ns)
         return self.tell(inode)
 
-    async def _revalidate(self, inode: Inode) -> None:
+    async def revalidate(self, inode: Inode) -> None:
         """Ask the server about a node that it has not confirmed for a while: one listing if the folder is small
         (it tells about all siblings), else the node alone."""
         now = self.clock()
@@ -269,7 +270,11 @@ class FileSystem:
                 listing = await self.folders.open(listing.folder)
                 if inode.seen >= listing.fetched:
                     return
-            inode.node = await self.repository.stat(inode.node.id)
+            node = await self.repository.stat(inode.node.id)
+            if node.version != inode.node.version:
+                self.xattrs.expire(node.id)
+                self.store.outdated(inode.node)
+            inode.node = node
             inode.seen = now
         except NotFound:
             if not inode.handles:
@@ -288,24 +293,36 @@ class FileSystem:
             if inode is not None and listing.fetched >= inode.seen:
                 if node.version != inode.node.version:
                     self.xattrs.expire(node.id)
+                    self.store.outdated(inode.node)
                 inode.node = node
                 inode.seen = listing.fetched
 
     def tell(self, inode: Inode) -> Attributes:
         """`describe` for the kernel, which goes by the size that it was told last."""
         told = self.describe(inode)
-        inode.told = told.size
+        inode.told_size = told.size
         return told
 
     def describe(self, inode: Inode) -> Attributes:
-        if inode.detached:
-            staged = self.staged_of(inode)
-            return self._describe_as(inode.node if staged is None else staged.node(), inode.number)
-        return self._describe(inode.node, inode.number)
+        """An inode for the kernel: as the version that somebody reads, with the size and time of what was written."""
+        if inode.detached and (staged := self.staged_of(inode)) is not None:
+            return self._describe_as(staged.node(), inode.number)
+        node = inode.node
+        pinned = self.files.pinned(inode.number)
+        if pinned is not None and pinned.version != node.version:
+            node = pinned
+        inode.told_version = node.version
+        if self.writeback is not None and not inode.detached:
+            node = self.writeback.view(node)
+        return self._describe_as(node, inode.number)
 
-    def _describe(self, node: Node, number: int) -> Attributes:
-        """A node as it is here: with the size and time of what was written, if something was."""
-        return self._describe_as(self.writeback.view(node) if self.writeback is not None else node, number)
+    def _describe(self, node: Node) -> Attributes:
+        """A node of a listing: as its inode, where it has one, which may know more by now."""
+        inode = self.inodes.known(node.id, node.kind)
+        if inode is not None:
+            return self.describe(inode)
+        viewed = self.writeback.view(node) if self.writeback is not None else node
+        return self._describe_as(viewed, self.inodes.number(node))
 
     def _describe_as(self, node: Node, number: int) -> Attributes:
         timeout = 0.0 if is_virtual(node) else self.timeouts.attributes

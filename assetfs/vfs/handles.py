@@ -30,6 +30,8 @@ class FileHandle:
         self.staged = staged
         self.writing = writing
         self.append = append
+        self.direct = False
+        """Its reads pass by the kernel's pages, which are another version's."""
 
 
 class BytesHandle:

@@ -6,6 +6,8 @@ journal. Either way the overlay shows the result before the next listing does.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -160,22 +162,35 @@ class Tree:
                 self._unnamed(node)
             return
         writeback.holding.end(node.id)
-        await self._fs.repository.remove(node, folder.node)
-        writeback.overlay.vanish(folder.node.id, node.id, self._fs.clock())
         staged = writeback.overlay.staged_for(node.id)
-        inode = self._fs.inodes.known(node.id, node.kind)
-        if inode is not None and inode.parent == folder.node.id:
-            inode.parent = None
-        if (staged is not None or (inode is not None and inode.handles)) and await self._is_gone(node):
-            self._unnamed(node)
-            if staged is not None:
-                writeback.forget(staged)
+        async with self._nothing_on_its_way(writeback, staged):
+            await self._fs.repository.remove(node, folder.node)
+            writeback.overlay.vanish(folder.node.id, node.id, self._fs.clock())
+            inode = self._fs.inodes.known(node.id, node.kind)
+            if inode is not None and inode.parent == folder.node.id:
+                inode.parent = None
+            if (staged is not None or (inode is not None and inode.handles)) and await self._is_gone(node):
+                self._unnamed(node)
+                if staged is not None:
+                    writeback.forget(staged)
 
     def _unnamed(self, node: Node) -> None:
         """Nothing leads to the node any more but what is open."""
         inode = self._fs.inodes.known(node.id, node.kind)
         if inode is not None:
             inode.detached = True
+
+    @asynccontextmanager
+    async def _nothing_on_its_way(self, writeback: WriteBack, staged: Staged | None) -> AsyncIterator[None]:
+        """While the server changes what a file is, its new content must not arrive there."""
+        if staged is None:
+            yield
+            return
+        try:
+            await writeback.pause(staged)
+            yield
+        finally:
+            writeback.resume(staged)
 
     async def _is_gone(self, node: Node) -> bool:
         """Whether that was the node's last entry; its new content is then not owed any more."""
@@ -267,17 +282,18 @@ class Tree:
             writeback.holding.hold(msgspec.structs.replace(node, size=size), from_.node, old, new)
             return
         theirs = over if over is not None and not is_local(over.id) else None
-        if from_ is to:
-            if not repository.capabilities.rename:
-                raise Unsupported("this repository cannot rename")
-            moved = await repository.rename(node, from_.node, raw, theirs)
-        else:
-            if not repository.capabilities.move:
-                raise CrossScope("this repository cannot move")
-            moved = await repository.move(node, from_.node, to.node, raw, theirs)
+        async with self._nothing_on_its_way(writeback, ours):
+            if from_ is to:
+                if not repository.capabilities.rename:
+                    raise Unsupported("this repository cannot rename")
+                moved = await repository.rename(node, from_.node, raw, theirs)
+            else:
+                if not repository.capabilities.move:
+                    raise CrossScope("this repository cannot move")
+                moved = await repository.move(node, from_.node, to.node, raw, theirs)
+            if ours is not None:
+                writeback.forget(ours)
         now = self._fs.clock()
-        if ours is not None:
-            writeback.forget(ours)
         writeback.overlay.vanish(from_.node.id, node.id, now)
         if theirs is not None:
             writeback.overlay.vanish(to.node.id, theirs.id, now)

@@ -16,6 +16,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
 import trio
 
 from assetfs import names
@@ -56,6 +57,19 @@ class Holding:
         """What the last daemon held is held again, for a moment."""
         for held in self._owner.journal.held():
             self._show(held)
+
+    async def refresh(self) -> None:
+        """After a restart the backend's own part of a node has to be asked for anew. What cannot be asked now waits."""
+        for id_, (due, held) in list(self._held.items()):
+            try:
+                if held.node.private is None:
+                    now = await self._owner.repository.stat(id_)
+                    node = msgspec.structs.replace(now, size=held.node.size)
+                    held = HeldRename(node=node, folder=held.folder, old=held.old, new=held.new)
+                    self._held[id_] = (due, held)
+                    self._owner.overlay.appear(held.folder.id, held.new, node, FOREVER)
+            except RepositoryError as error:
+                log.warning("%s, which waits for its new name, cannot be asked for: %s", id_, error)
 
     def end(self, node: NodeId) -> HeldRename | None:
         """Stop holding a rename, whatever comes of it: the file is back under its old name."""

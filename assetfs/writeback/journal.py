@@ -17,9 +17,11 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -31,8 +33,8 @@ log = logging.getLogger("assetfs.writeback")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (number INTEGER PRIMARY KEY, state TEXT NOT NULL, entry BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS renames (node TEXT PRIMARY KEY, held BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS times (content TEXT PRIMARY KEY, mtime_ns INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS debts (number INTEGER PRIMARY KEY, ledger BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS leftovers (number INTEGER PRIMARY KEY AUTOINCREMENT, leftover BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS times (content TEXT NOT NULL UNIQUE, mtime_ns INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 VERSION = "1"
@@ -43,12 +45,17 @@ _ERRNO = {
     sqlite3.SQLITE_CANTOPEN: errno.EROFS,
 }
 
+TIMES_KEPT = 200_000
+"""Modification times that are remembered by content, the newest: 30 MB in memory, and more files than anybody syncs."""
+
 
 class Entry(msgspec.Struct, kw_only=True):
     """One row. Everything that the next daemon needs to go on."""
 
     number: int
-    """`local:<number>` is the node's id while the server has none; the staging file is named by it."""
+    """`local:<number>` is the node's id while the server has none."""
+    file: int = 0
+    """Name of the staging file; 0 for `number`. It changes when the content begins anew."""
     state: State = State.DIRTY
     folder: bool = False
     parent: str
@@ -92,6 +99,14 @@ class HeldRename(msgspec.Struct, kw_only=True):
     new: bytes
 
 
+class Leftover(msgspec.Struct, kw_only=True):
+    """What a transfer may have left on the server although nobody wants it any more."""
+
+    parent: str
+    name: bytes
+    ledger: dict[str, Any]
+
+
 class JournalDamaged(Exception):
     """The file is there and cannot be read."""
 
@@ -110,6 +125,7 @@ class Journal:
             self._db.executescript(_SCHEMA)
             self._db.execute("INSERT OR IGNORE INTO settings VALUES ('version', ?)", (VERSION,))
             found = self._db.execute("SELECT value FROM settings WHERE name = 'version'").fetchone()[0]
+            self._db.execute("DELETE FROM times WHERE rowid <= (SELECT max(rowid) FROM times) - ?", (TIMES_KEPT,))
             if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise JournalDamaged(f"{path} is damaged")
         except sqlite3.DatabaseError as damage:
@@ -121,6 +137,7 @@ class Journal:
         path.chmod(0o600)
         self._encode = msgspec.msgpack.Encoder(enc_hook=_encoded)
         self._decode = msgspec.msgpack.Decoder(Entry, dec_hook=_decoded)
+        self._decode_leftover = msgspec.msgpack.Decoder(Leftover)
         self._decode_held = msgspec.msgpack.Decoder(HeldRename, dec_hook=_decoded)
 
     def entries(self) -> Iterator[Entry]:
@@ -129,13 +146,7 @@ class Journal:
             yield self._entry(number, state, blob)
 
     def _entry(self, number: int, state: str, blob: bytes) -> Entry:
-        try:
-            entry = self._decode.decode(blob)
-            entry.state = State(state)
-        except (msgspec.MsgspecError, ValueError) as damage:
-            raise JournalDamaged(f"{self.path}, row {number}: {damage}") from None
-        entry.number = number
-        return entry
+        return _row(self.path, self._decode, number, state, blob)
 
     def _change(self, statement: str, *values: object) -> int:
         """One statement. A full disk may have room in the log once that is folded into the database: it is tried."""
@@ -161,20 +172,38 @@ class Journal:
             self._encode.encode(entry),
         )
 
-    def remove(self, number: int) -> None:
-        """Nothing is owed for this file any more."""
-        self._change("DELETE FROM files WHERE number = ?", number)
+    def remove(self, number: int, leftovers: Iterable[Leftover] = ()) -> None:
+        """Nothing is owed for this file any more, but for the removal of what its transfers may have left."""
+        with self._together():
+            self._change("DELETE FROM files WHERE number = ?", number)
+            for leftover in leftovers:
+                self._change("INSERT INTO leftovers (leftover) VALUES (?)", self._encode.encode(leftover))
 
-    def owe(self, ledger: dict[str, Any]) -> int:
-        """Something may be on the server that is to be removed from there; returns the debt's number."""
-        return self._change("INSERT INTO debts (ledger) VALUES (?)", self._encode.encode(ledger))
+    def replace(self, remove: int, entry: Entry) -> None:
+        """Remove one row and save another, both or neither."""
+        with self._together():
+            self._change("DELETE FROM files WHERE number = ?", remove)
+            self.save(entry)
 
-    def debts(self) -> list[tuple[int, dict[str, Any]]]:
-        found = self._db.execute("SELECT number, ledger FROM debts ORDER BY number").fetchall()
-        return [(number, msgspec.msgpack.decode(blob)) for number, blob in found]
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        self._change("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._change("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
 
-    def paid(self, number: int) -> None:
-        self._change("DELETE FROM debts WHERE number = ?", number)
+    def leftovers(self) -> list[tuple[int, Leftover]]:
+        """What is to be removed from the server, by number, oldest first."""
+        rows = self._db.execute("SELECT number, leftover FROM leftovers ORDER BY number").fetchall()
+        return [(number, self._decode_leftover.decode(blob)) for number, blob in rows]
+
+    def removed(self, leftover: int) -> None:
+        """A leftover is not there any more."""
+        self._change("DELETE FROM leftovers WHERE number = ?", leftover)
 
     def hold(self, held: HeldRename) -> None:
         """A rename was acknowledged, and is not with the server yet."""
@@ -218,6 +247,32 @@ class Journal:
 
     def close(self) -> None:
         self._db.close()
+
+
+def _row(path: Path, decoder: msgspec.msgpack.Decoder[Entry], number: int, state: str, blob: bytes) -> Entry:
+    try:
+        entry = decoder.decode(blob)
+        entry.state = State(state)
+    except (msgspec.MsgspecError, ValueError) as damage:
+        raise JournalDamaged(f"{path}, row {number}: {damage}") from None
+    entry.number = number
+    return entry
+
+
+def read(path: Path) -> list[Entry]:
+    """All rows of a journal, oldest first, without a lock and without changing it; none where there is no journal.
+    Raises JournalDamaged."""
+    if not path.exists():
+        return []
+    decoder = msgspec.msgpack.Decoder(Entry, dec_hook=_decoded)
+    db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+    try:
+        rows = db.execute("SELECT number, state, entry FROM files ORDER BY number").fetchall()
+    except sqlite3.DatabaseError as damage:
+        raise JournalDamaged(f"{path}: {damage}") from None
+    finally:
+        db.close()
+    return [_row(path, decoder, *row) for row in rows]
 
 
 def _encoded(value: object) -> object:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from cachetools import LRUCache
 
 from assetfs.names import decorate
-from assetfs.repository import Node, NodeId
+from assetfs.repository import Kind, Node, NodeId
 from assetfs.writeback.staging import Staged
 
 FOREVER = float("inf")
@@ -31,6 +31,11 @@ class _Folder:
         self.staged: dict[bytes, Staged] = {}
         self.recent: dict[bytes, tuple[float, Node]] = {}
         self.gone: dict[NodeId, float] = {}
+
+
+def _may_be(staged: Staged | None, node: Node) -> bool:
+    """Whether a listed node may be what a transfer has made of a file, and its answer has not reached us."""
+    return staged is not None and node.kind is Kind.FILE and bool(staged.entry.ledger or staged.entry.stale)
 
 
 class Overlay:
@@ -147,5 +152,8 @@ class Overlay:
         for name, node in listed:
             if node.id in there.gone or node.id in ours:
                 continue
-            merged.append((decorate(name, node.label), node) if name in placed else (name, node))
+            if name not in placed:
+                merged.append((name, node))
+            elif not _may_be(there.staged.get(name), node):
+                merged.append((decorate(name, node.label), node))
         return [*merged, *placed.items()]

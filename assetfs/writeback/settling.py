@@ -2,24 +2,22 @@
 
 confirmed    the server has the content: the row goes, and what is known of the content goes to the caches
 conflict     somebody else's content has the name: ours becomes a file of its own beside it
-given up     deleted, discarded, replaced: what a broken transfer may have left on the server is a debt, which is
-             kept in the journal until it is paid
+overtaken    an earlier content of ours has reached the server after all: that is what the next one replaces
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import socket
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import trio
 
 from assetfs.content.catalogue import key_of
-from assetfs.repository import Conflict, Node, NotAuthenticated, Repository, RepositoryError
+from assetfs.repository import Conflict, Node, RepositoryError
 from assetfs.writeback.accounts import CONFLICT, place
 from assetfs.writeback.localnames import conflict_name
 from assetfs.writeback.states import Event
@@ -37,9 +35,8 @@ SEEDED = 256 << 20
 class Settling:
     """What the uploader reports, carried out."""
 
-    def __init__(self, owner: WriteBack, repository: Repository) -> None:
+    def __init__(self, owner: WriteBack) -> None:
         self._owner = owner
-        self._repository = repository
 
     def settle(self, staged: Staged, node: Node) -> None:
         """The server has confirmed the content: the row goes, and the node is what the server says. Raises OSError
@@ -90,11 +87,12 @@ class Settling:
             owner.overlay.lift(entry.parent, entry.name)
         if reason.node is not None:
             owner.overlay.appear(entry.parent, entry.name, reason.node, now)
+        owner.stop(staged)
         host = socket.gethostname().split(".")[0]
         number = 1
         while owner.overlay.find(entry.parent, name := conflict_name(entry.name, host, date.today(), number)):
             number += 1
-        entry.name, entry.ledger, entry.sent = name, {}, []
+        entry.name, entry.sent = name, []
         owner.overlay.place(entry.parent, name, staged)
         staged.step(Event.PUT_OFF)
         entry.error = f"{CONFLICT}{reason}"
@@ -109,39 +107,27 @@ class Settling:
         if target is None:
             return
         for other in list(self._owner.files.values()):
-            if other is not staged and other.entry.base is not None and other.entry.base.id == target.id:
-                await other.complete()
-                self._owner.save(other)
-                self._owner.release(other)
-
-    # ---- debts --------------------------------------------------------------------------------------------------
-
-    def owe(self, state: dict[str, Any]) -> None:
-        """A transfer that nobody continues may have left something on the server."""
-        self._owner.store.start(self._pay, self._owner.journal.owe(state), state)
-
-    def recover(self) -> None:
-        """Debts that the last daemon left."""
-        for number, state in self._owner.journal.debts():
-            self._owner.store.start(self._pay, number, state)
-
-    async def _pay(self, number: int, state: dict[str, Any]) -> None:
-        """Now, or as soon as the server answers, or with the next mount."""
-        wait = 1.0
-        while True:
+            if other is staged or other.gone or other.entry.base is None or other.entry.base.id != target.id:
+                continue
             try:
-                await self._repository.abandon(state)
+                await other.complete()
             except RepositoryError as error:
-                if error.transient or isinstance(error, NotAuthenticated):
-                    await trio.sleep(wait)
-                    wait = min(2 * wait, 300.0)
-                    continue
-                log.warning("what a broken upload has left on the server stays there: %s", error)
-            except Exception:
-                log.exception("what a broken upload has left on the server stays there")
-            break
-        with contextlib.suppress(OSError):  # paid twice is paid
-            self._owner.journal.paid(number)
+                if error.transient:
+                    raise
+                log.error("%s stays incomplete, the original is not what it was: %s", place(other.entry), error)
+                other.entry.error = str(error)
+            self._owner.save(other)
+            self._owner.release(other)
+
+    def retarget(self, staged: Staged, node: Node) -> None:
+        """An earlier content of ours has reached the server after all: that is the one to replace now."""
+        owner, entry = self._owner, staged.entry
+        assert entry.target is not None
+        owner.overlay.untarget(staged, entry.target.id)
+        if entry.target.id != node.id:
+            owner.overlay.vanish(entry.parent, entry.target.id, owner.clock())
+        entry.target = node
+        owner.overlay.target(staged, node.id)
 
 
 async def delete(path: Path) -> None:

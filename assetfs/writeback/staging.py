@@ -19,7 +19,7 @@ import trio
 from assetfs import names
 from assetfs.content.reader import Reader
 from assetfs.content.store import ContentStore
-from assetfs.repository import Kind, Node, NodeId, Rights
+from assetfs.repository import Kind, Node, NodeId, Rights, VersionChanged
 from assetfs.writeback.journal import Entry
 from assetfs.writeback.ranges import Ranges
 from assetfs.writeback.states import Event, State, after
@@ -56,6 +56,8 @@ class Staged:
         """Deleted, discarded, or confirmed by the server: no row stands for it any more."""
         self.confirmed = False
         """Gone because the server has it: whoever goes on writing begins anew."""
+        self.superseded: list[Path] = []
+        """Staging files of earlier contents, which the journal still knows."""
         self.upload: trio.CancelScope | None = None
         self.due = 0.0
         """When its upload may start; seconds of the mount's clock."""
@@ -63,6 +65,7 @@ class Staged:
         self.failure: Exception | None = None
         self._store = store
         self._file = -1
+        self._retired: list[int] = []
         self._base: Reader | None = None
         self._digests: dict[tuple[int, str], str] = {}
         self._filling = trio.Lock()
@@ -157,7 +160,7 @@ class Staged:
         async with self._filling:
             if self._base is None:
                 assert self.entry.base is not None
-                self._base = await Reader.open(self._store, self.entry.base)
+                self._base = await Reader.open(self._store, await self._current_base(self.entry.base))
         found = bytearray()
         while start + len(found) < stop:
             piece = await self._base.read(start + len(found), stop - start - len(found))
@@ -165,6 +168,16 @@ class Staged:
                 found += bytes(stop - start - len(found))
             found += piece
         return bytes(found)
+
+    async def _current_base(self, base: Node) -> Node:
+        """The base as the backend wants it: after a restart its own part has to be asked for anew."""
+        if base.private is not None:
+            return base
+        now = await self._store.repository.stat(base.id)
+        if now.version != base.version:
+            raise VersionChanged(f"{base.id} is not what it was when somebody began to change it")
+        self.entry.base = msgspec.structs.replace(now, size=base.size)
+        return self.entry.base
 
     async def write(self, offset: int, data: bytes) -> int:
         """Put bytes where they belong. Raises OSError (no space, read-only)."""
@@ -186,10 +199,24 @@ class Staged:
         """Cut, or lengthen with zeros. Raises OSError."""
         async with self._changing:
             os.ftruncate(self._fd, size)
-            self.written.cut(size)
-            self.entry.base_limit = min(self.entry.base_limit, size)
-            self.entry.size = size
-            self.changed()
+            self.cut(size)
+
+    def cut(self, size: int) -> None:
+        """The row says so; the staging file may still be longer."""
+        self.written.cut(size)
+        self.entry.base_limit = min(self.entry.base_limit, size)
+        self.entry.size = size
+        self.changed()
+
+    async def begin_anew(self, path: Path) -> None:
+        """An empty staging file for a new content; the old one stays until the journal knows the new one."""
+        async with self._changing:
+            file = os.open(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
+            if self._file >= 0:
+                self._retired.append(self._file)  # a thread may be at work on it
+            self.superseded.append(self.path)
+            self._file, self.path = file, path
+            self.cut(0)
 
     def changed(self, mtime_ns: int | None = None) -> None:
         """The content is another one now; its time is now, unless somebody says."""
@@ -224,9 +251,11 @@ class Staged:
         if self._base is not None:
             self._base.close()
             self._base = None
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        for file in (self._file, *self._retired):
+            if file >= 0:
+                os.close(file)
+        self._file = -1
+        self._retired.clear()
 
     # ---- Source -------------------------------------------------------------------------------------------------
 

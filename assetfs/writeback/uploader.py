@@ -40,6 +40,7 @@ from assetfs.repository import (
 )
 from assetfs.writeback.accounts import place
 from assetfs.writeback.journal import Entry
+from assetfs.writeback.overlay import FOREVER
 from assetfs.writeback.staging import Outgoing, Staged, is_local
 from assetfs.writeback.states import Event, State
 
@@ -55,6 +56,9 @@ not meet everybody at once."""
 
 SENT = 8
 """Digests of contents of ours that a node may have: of the transfers that were broken off since the last settling."""
+
+LONGEST_KNOCK = 30.0
+"""Seconds between tries of a server that cannot be reached."""
 
 _DONE = "assetfs_done"
 """In the ledger: the id of the node that has the content, once the server has said so."""
@@ -74,6 +78,9 @@ class Uploader:
         self._order = itertools.count()
         self._running = 0
         self.unreachable = False
+        self._knocks = 0
+        self._knock = 0.0
+        """While it is unreachable: when the next try may be made, whosever it is."""
         self._wake = trio.Event()
         self.counts: Counter[str] = Counter()
 
@@ -90,6 +97,7 @@ class Uploader:
             staged.due = min(staged.due, due)
         self._queue = [(staged.due, order, staged) for order, staged in waiting]
         heapq.heapify(self._queue)
+        self._knock = min(self._knock, due)
         self.wake()
 
     def wake(self) -> None:
@@ -113,6 +121,8 @@ class Uploader:
                 heapq.heappop(self._queue)  # a cancelled transfer that still unwinds queues its file when it has ended
             elif due > now:
                 return min(due - now, LONGEST_WAIT)
+            elif self.unreachable and now < self._knock:
+                return self._knock - now
             elif self._running >= (1 if self.unreachable else self._parallel):
                 break
             else:
@@ -131,6 +141,7 @@ class Uploader:
         generation = staged.generation
         try:
             with staged.upload:
+                await trio.lowlevel.checkpoint_if_cancelled()
                 self._owner.save(staged)
                 await self._owner.settling.complete_copies(staged)
                 await staged.complete()
@@ -151,7 +162,7 @@ class Uploader:
             self._running -= 1
             if staged.entry.state is State.UPLOADING and not staged.gone:
                 staged.step(Event.PUT_OFF)  # cancelled, by us or with the mount
-            if staged.entry.state is State.QUEUED:
+            if staged.entry.state is State.QUEUED and not staged.gone and staged.due < FOREVER:
                 self.queue(staged)
             self._owner.release(staged)
             staged.end()
@@ -161,8 +172,11 @@ class Uploader:
         """Upload or replace, and then the attributes. Every step is in the ledger before the next."""
         entry = staged.entry
         ledger = StagedLedger(self._owner, staged)
+        await self._owner.leftovers.clear(entry.parent, entry.name)
         while entry.stale:
-            await self._repository.abandon(entry.stale[0])
+            arrived = await self._repository.abandon(entry.stale[0])
+            if arrived is not None and entry.target is not None:
+                self._owner.settling.retarget(staged, arrived)
             del entry.stale[0]
             self._owner.save(staged)
         if _DONE in entry.ledger:
@@ -171,25 +185,27 @@ class Uploader:
             node = await self._content(staged, ledger)
             if entry.attributes:
                 await ledger.record(**{_DONE: node.id})
-        if entry.attributes:
-            await self._attributes(node, entry)
-            size = node.size
-            node = msgspec.structs.replace(await self._repository.stat(node.id), size=size)
+        sent: dict[str, bytes] = {}
+        while (attributes := dict(entry.attributes)) != sent:  # somebody may set more meanwhile
+            await self._attributes(node, entry, attributes)
+            sent = attributes
+        if sent:
+            node = msgspec.structs.replace(await self._repository.stat(node.id), size=node.size)
         return node
 
-    async def _attributes(self, node: Node, entry: Entry) -> None:
+    async def _attributes(self, node: Node, entry: Entry, attributes: dict[str, bytes]) -> None:
         """What was set before the upload. The content is there: what the server refuses of them is said, and counted,
         and does not hold it up."""
         try:
-            await self._repository.set_metadata(node, entry.attributes)
+            await self._repository.set_metadata(node, attributes)
             return
         except RepositoryError as error:
             if _passes(error):
                 raise
-            if len(entry.attributes) == 1:
-                self._refused(node, entry, next(iter(entry.attributes)), error)
+            if len(attributes) == 1:
+                self._refused(node, entry, next(iter(attributes)), error)
                 return
-        for name, value in entry.attributes.items():
+        for name, value in attributes.items():
             try:
                 await self._repository.set_metadata(node, {name: value})
             except RepositoryError as error:
@@ -282,7 +298,9 @@ class Uploader:
             if not self.unreachable:
                 log.warning("uploads wait: %s", error)
             self.unreachable = True
-            wait = min(wait, 30.0)
+            self._knocks += 1
+            self._knock = self._clock() + min(FIRST_WAIT * 2 ** min(self._knocks - 1, 12), LONGEST_KNOCK)
+            wait = min(wait, LONGEST_KNOCK)
         else:
             log.warning("%s is put off for %.0f s: %s", place(entry), wait, error)
         staged.due = self._clock() + wait
@@ -293,6 +311,7 @@ class Uploader:
         """The server answers: what was put off because it did not may go at once."""
         if self.unreachable:
             self.unreachable = False
+            self._knocks = 0
             log.info("the server answers again: uploads go on")
             self.hurry(self._clock())
 
@@ -325,6 +344,7 @@ class StagedLedger:
         return self._staged.entry.ledger
 
     async def record(self, **state: Any) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()  # the content may be another one by now
         self._staged.entry.ledger = {**self._staged.entry.ledger, **state}
         self._owner.save(self._staged)
         await trio.lowlevel.checkpoint()

@@ -16,7 +16,7 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -27,8 +27,9 @@ from assetfs.repository import Kind, Node, NodeId, Repository, Unsupported
 from assetfs.writeback.accounts import Accounts, place
 from assetfs.writeback.admission import Admission
 from assetfs.writeback.holding import Holding
-from assetfs.writeback.journal import Entry, Journal
-from assetfs.writeback.overlay import Overlay
+from assetfs.writeback.journal import Entry, Journal, Leftover
+from assetfs.writeback.leftovers import Leftovers, leftovers_of
+from assetfs.writeback.overlay import FOREVER, Overlay
 from assetfs.writeback.recovery import recover
 from assetfs.writeback.settling import Settling, delete
 from assetfs.writeback.staging import Staged, is_local
@@ -83,8 +84,9 @@ class WriteBack:
         self.clock = clock
         self.admission = Admission(repository, settings.local_only, settings.backups)
         self.accounts = Accounts(self)
-        self.settling = Settling(self, repository)
+        self.settling = Settling(self)
         self.uploader = Uploader(self, repository, clock, settings.uploads)
+        self.leftovers = Leftovers(journal, repository)
         self.holding = Holding(self, clock)
         self.on_settled: Callable[[NodeId, Node, Node | None], None] = lambda was, node, folder: None
         """Called when the server has confirmed: the id that it had here, the node, its folder."""
@@ -104,6 +106,7 @@ class WriteBack:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.uploader.run)
             nursery.start_soon(self.holding.run)
+            nursery.start_soon(self.leftovers.run)
             while True:
                 await trio.sleep(CHECKPOINT_EVERY)
                 await trio.to_thread.run_sync(self.journal.checkpoint)
@@ -194,7 +197,7 @@ class WriteBack:
         """What was new content of a node is a local file of its own from now on."""
         entry = staged.entry
         assert entry.target is not None
-        self._stop(staged)
+        self.stop(staged)
         self.overlay.untarget(staged, entry.target.id)
         entry.target = None
         entry.parent, entry.parent_node, entry.name = folder.id, folder, name
@@ -219,10 +222,10 @@ class WriteBack:
     def touch(self, staged: Staged) -> None:
         """Somebody is about to change the content: an upload of the old one is stopped."""
         if staged.entry.state is not State.DIRTY:
-            self._stop(staged)
+            self.stop(staged)
             staged.step(Event.WRITTEN)
 
-    def _stop(self, staged: Staged) -> None:
+    def stop(self, staged: Staged) -> None:
         """Stop a transfer; what it may have left on the server is abandoned before the next one."""
         if staged.upload is not None:
             staged.upload.cancel()
@@ -237,18 +240,50 @@ class WriteBack:
         except OSError as error:
             log.error("%s: %s", place(staged.entry), error)
 
-    def save(self, staged: Staged) -> None:
-        """What the file is now survives this process."""
+    def save(self, staged: Staged, instead_of: Staged | None = None) -> None:
+        """What the file is now survives this process. `instead_of` is a file whose row goes in the same moment."""
         if staged.gone:
             return
         entry = staged.snapshot()
         kept = entry.target, entry.base, entry.parent_node
         entry.target, entry.base, entry.parent_node = (None if n is None else plain(n) for n in kept)
         try:
-            self.journal.save(entry)
+            if instead_of is None:
+                self.journal.save(entry)
+            else:
+                self.journal.replace(instead_of.entry.number, entry)
         finally:
             entry.target, entry.base, entry.parent_node = kept
         staged.saved = staged.generation
+        while staged.superseded:
+            self.store.start(delete, staged.superseded.pop())
+
+    async def truncate(self, staged: Staged, size: int) -> None:
+        """Cut, or lengthen with zeros. What was acknowledged stays until the next acknowledgement: a content that
+        begins anew gets a staging file of its own, and the journal knows of a cut before it is made."""
+        if staged.saved >= 0 and size == 0 < staged.size:
+            staged.entry.file = self._next
+            self._next += 1
+            await staged.begin_anew(self._folder / str(staged.entry.file))
+        elif staged.saved >= 0 and size < staged.size:
+            staged.cut(size)
+            self.save(staged)
+        await staged.truncate(size)
+
+    async def pause(self, staged: Staged) -> None:
+        """Nothing of the file is on its way when this returns, and nothing starts before `resume`."""
+        staged.due = FOREVER
+        if staged.entry.state is State.UPLOADING:
+            self.stop(staged)
+            staged.step(Event.PUT_OFF)
+        while staged.upload is not None:
+            await staged.ended()
+
+    def resume(self, staged: Staged) -> None:
+        """The upload may go on."""
+        if not staged.gone and staged.entry.state is State.QUEUED:
+            staged.due = self.clock() + self.settings.delay
+            self.uploader.queue(staged)
 
     async def sync(self, staged: Staged) -> None:
         """What the file is now survives the machine."""
@@ -308,14 +343,15 @@ class WriteBack:
     def rename(self, staged: Staged, folder: Node, name: bytes, over: Node | Staged | None) -> None:
         """Give a file of ours another name. `over` has it now: its identity, if it has one, is ours from then on."""
         entry = staged.entry
-        self._stop(staged)
+        self.stop(staged)
         if entry.target is None:
             self.overlay.lift(entry.parent, entry.name)
-        target = over.entry.target if isinstance(over, Staged) else over
-        older = over if isinstance(over, Staged) else self.overlay.staged_for(over.id) if over is not None else None
+        older = over if isinstance(over, Staged) or over is None else self.overlay.staged_for(over.id)
+        target = over if isinstance(over, Node) else None
         if older is not None:
             target = older.entry.target  # whose edit was made from this version, if it is an asset's
-            self.forget(older)
+            self._give_way(older)
+            entry.stale += older.entry.stale
         entry.parent, entry.parent_node, entry.name = folder.id, folder, name
         if target is not None and target.kind is Kind.FILE:
             entry.target, entry.sent = target, older.entry.sent if older is not None else []
@@ -325,7 +361,9 @@ class WriteBack:
         goes = self.admission.goes_to_server(staged.entry)
         staged.step(Event.RENAMED if goes else Event.RENAMED_LOCAL)
         entry.error, entry.attempts = "", 0
-        self.save(staged)
+        self.save(staged, older)
+        if older is not None:
+            self.release(older)
         if entry.state is State.QUEUED:
             staged.due = self.clock() + self.settings.delay
             self.uploader.queue(staged)
@@ -338,7 +376,7 @@ class WriteBack:
         entry.parent, entry.parent_node, entry.name = folder.id, folder, name
         entry.target = msgspec.structs.replace(node, version=old.version, digest=old.digest)
         if node.id != old.id:
-            self._stop(staged)
+            self.stop(staged)
             self.overlay.untarget(staged, old.id)
             self.overlay.target(staged, node.id)
             if entry.base is not None and entry.base.id == old.id:
@@ -349,36 +387,39 @@ class WriteBack:
         if staged.saved >= 0:
             self.save(staged)
 
+    def _give_way(self, staged: Staged) -> None:
+        """The file is seen no more; its row is still there."""
+        self.stop(staged)
+        staged.gone = True
+        if staged.entry.target is not None:
+            self.overlay.untarget(staged, staged.entry.target.id)
+        else:
+            self.overlay.lift(staged.entry.parent, staged.entry.name)
+
     def forget(self, staged: Staged) -> None:
-        """Nothing is owed for this file any more: deleted, discarded, or replaced by another."""
+        """Nothing is owed for this file any more: deleted, discarded, or replaced by another. Raises OSError."""
         if staged.gone:
             return
-        self._stop(staged)
-        for state in staged.entry.stale:
-            self.settling.owe(state)
-        staged.gone = True
-        entry = staged.entry
-        if entry.target is not None:
-            self.overlay.untarget(staged, entry.target.id)
-        else:
-            self.overlay.lift(entry.parent, entry.name)
+        self._give_way(staged)
         try:
-            self.strike(staged)
+            self.strike(staged, leftovers_of(staged.entry))
         finally:
             self.release(staged)
 
-    def strike(self, staged: Staged) -> None:
+    def strike(self, staged: Staged, leftovers: Sequence[Leftover] = ()) -> None:
         """Take a file's row out of the journal. Where even that has no room, the staging file makes some: a row whose
         file is cut short counts for nothing. Raises OSError."""
-        if staged.saved < 0:
+        if staged.saved < 0 and not leftovers:
             return
         try:
-            self.journal.remove(staged.entry.number)
+            self.journal.remove(staged.entry.number, leftovers)
         except OSError as error:
             if error.errno != errno.ENOSPC or staged.handles or not staged.size:
                 raise
             os.truncate(staged.path, 0)
-            self.journal.remove(staged.entry.number)
+            self.journal.remove(staged.entry.number, leftovers)
+        if leftovers:
+            self.leftovers.wake()
 
     def release(self, staged: Staged) -> None:
         """Close the staging file once nobody uses it; delete it when nothing is owed for it."""
@@ -386,7 +427,8 @@ class WriteBack:
             return
         staged.close()
         if staged.gone and self.files.pop(staged.entry.number, None) is not None:
-            self.store.start(delete, staged.path)
+            for path in (staged.path, *staged.superseded):
+                self.store.start(delete, path)
             self.accounts.sent.pop(staged.entry.number, None)
 
     # ---- what people see ----------------------------------------------------------------------------------------

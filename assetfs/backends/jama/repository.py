@@ -282,8 +282,8 @@ class JamaRepository(Repository):
     async def replace(self, node: Node, folder: Node, source: Source, ledger: Ledger) -> Node:
         return await self._replacing.replace(node, folder, source, ledger)
 
-    async def abandon(self, state: Mapping[str, Any]) -> None:
-        await self._writing.abandon(state)
+    async def abandon(self, state: Mapping[str, Any]) -> Node | None:
+        return await self._writing.abandon(state)
 
     async def rename(self, node: Node, folder: Node, name: str, over: Node | None = None) -> Node:
         return await self._arranging.rename(node, folder, name, over)
