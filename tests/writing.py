@@ -95,11 +95,11 @@ class Desk:
         listed = self.drive.status()["uploads"]["list"]
         return {u["place"].removeprefix(f"{self.name}/"): u for u in listed if u["place"].startswith(self.name)}
 
-    def pending(self) -> dict[str, dict[str, Any]]:
-        return {name: upload for name, upload in self.uploads().items() if upload["state"] != "failed"}
+    def pending(self) -> list[dict[str, Any]]:
+        return [upload for upload in self.drive.status()["uploads"]["list"] if upload["state"] != "failed"]
 
     def flush(self, seconds: float = 20) -> None:
-        """Upload everything now, and wait until nothing of this folder is on its way."""
+        """Upload everything now, and wait until nothing is on its way."""
 
         def done() -> bool:
             self.hurry()

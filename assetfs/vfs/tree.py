@@ -64,12 +64,15 @@ class Tree:
 
     @staticmethod
     def _raw(name: bytes) -> str:
-        """The server's text for a name. Raises NameRejected for bytes that are no text."""
+        """The server's text for a name. Raises NameRejected for bytes that are no text, and for what would be shown
+        under another name than it was given."""
         raw = names.decode(name)
         try:
             raw.encode()
         except UnicodeEncodeError:
             raise NameRejected("the name is not UTF-8") from None
+        if names.encode(raw) != name:
+            raise NameRejected(f"such a name would be shown as {names.encode(raw)!r}")
         return raw
 
     # ---- making -------------------------------------------------------------------------------------------------
