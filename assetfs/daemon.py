@@ -20,6 +20,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import trio
 
 from assetfs import __version__, names
@@ -45,6 +46,7 @@ from assetfs.repository import (
 )
 from assetfs.vfs.attributes import Ownership
 from assetfs.vfs.filesystem import FileSystem, Timeouts
+from assetfs.writeback.accounts import recorded
 from assetfs.writeback.journal import Journal, JournalDamaged
 from assetfs.writeback.writeback import Settings, WriteBack
 
@@ -264,6 +266,16 @@ def _write_back(config: MountConfig, repository: Repository, store: ContentStore
     return writeback
 
 
+def owed(config: MountConfig) -> list[dict[str, object]]:
+    """What the journal says is owed, without a mount; `missing` is how many bytes are still the server's. Changes
+    nothing. Raises MountFailed when the journal cannot be read."""
+    folder = state_folder(config)
+    try:
+        return [msgspec.to_builtins(account) for account in recorded(folder / "journal.sqlite", folder / "staging")]
+    except JournalDamaged as damage:
+        raise MountFailed(f"{damage}: what was written is in {folder / 'staging'}") from None
+
+
 async def _announce(
     hello: trio.Event, session: Session, config: MountConfig, status: StatusDocument, ready: Callable[[], None]
 ) -> None:
@@ -337,15 +349,15 @@ class StatusDocument:
         """What is owed to the server: files that wait or are refused, and renames that are held back. All of them
         together are what an unmount would leave."""
         if self.writeback is None:
-            return {"pending": 0, "failed": 0, "held": 0, "list": []}
+            return {"pending": 0, "failed": 0, "held": 0, "totals": {}, "happened": [], "list": []}
         accounts = self.writeback.accounts
         owed = [accounts.of(staged) for staged in accounts.owed()]
         failed = sum(account.state == "failed" for account in owed)
         return {
-            **self.writeback.uploader.counts,
             "pending": len(owed) - failed,
-            "failed": failed,  # now, not ever
+            "failed": failed,
             "held": len(self.writeback.holding),
+            "totals": dict(self.writeback.uploader.counts),
             "happened": list(accounts.conflicts),
             "list": owed[:LISTED],
         }
