@@ -81,6 +81,13 @@ class Drive:
                 found[str(path.relative_to(root))] = data
         return found
 
+    def both(self) -> tuple[dict[str, bytes | None], dict[str, bytes | None]]:
+        """The trees of the mount and of the plain folder."""
+        try:
+            return self.tree(self.mnt), self.tree(self.plain)
+        except (OSError, AssertionError) as error:
+            raise AssertionError(f"{error}\n{self.log()}") from error
+
     def described(self, root: Path, path: str) -> tuple[int, int]:
         found = os.lstat(root / path)
         return stat.S_IFMT(found.st_mode), found.st_size if stat.S_ISREG(found.st_mode) else 0
