@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 from assetfs.content.store import ContentStore
 from assetfs.repository import Kind, Node, Offline, Repository
 from assetfs.writeback.journal import Journal
@@ -44,6 +46,9 @@ async def test_deleting_a_half_sent_file_offline_does_not_end_the_mount(tmp_path
     writeback.forget(staged)
     for work, args in tasks.started:
         await work(*args)
-    assert server.asked == [{"digest": "0"}]
     assert not list(staging.iterdir())
+    with pytest.raises(Offline):
+        await writeback.leftovers.clear("c1", b"letter.txt")
+    assert server.asked == [{"digest": "0"}]
+    assert [left.ledger for _, left in journal.leftovers()] == [{"digest": "0"}], "it is asked again later"
     journal.close()
