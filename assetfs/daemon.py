@@ -331,12 +331,14 @@ class StatusDocument:
         together are what an unmount would leave."""
         if self.writeback is None:
             return {"pending": 0, "failed": 0, "held": 0, "list": []}
-        owed = [self.writeback.account(staged) for staged in self.writeback.owed()]
-        failed = sum(account["state"] == "failed" for account in owed)
+        accounts = self.writeback.accounts
+        owed = [accounts.of(staged) for staged in accounts.owed()]
+        failed = sum(account.state == "failed" for account in owed)
         return {
             "pending": len(owed) - failed,
             "failed": failed,
             "held": len(self.writeback.holding),
             **self.writeback.uploader.counts,
+            "happened": list(accounts.conflicts),
             "list": owed[:LISTED],
         }

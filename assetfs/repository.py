@@ -436,6 +436,12 @@ class Repository(ABC):
         forbids it, Unsupported for names that the node cannot have, NotFound for a removal of what is not there."""
         raise Unsupported(f"{self.name} cannot change metadata")
 
+    def admit_metadata(self, changes: Mapping[str, bytes]) -> None:
+        """Say before anything is sent whether such values could be set on a new file: no I/O, from what is known.
+
+        Raises ValueRejected, Unsupported."""
+        return
+
     async def set_times(self, node: Node, mtime_ns: int) -> Node:
         """Set the modification time where the server stores it."""
         raise Unsupported(f"{self.name} stores no times")

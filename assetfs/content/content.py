@@ -39,6 +39,7 @@ class Content:
         self.node = node
         self.size: int | None = None
         self.prepared = trio.Event()
+        self.closed = trio.Event()
         self.readers = 0
         self.stale = False
         """The server has another version now; what is here goes on serving, the rest is gone."""
@@ -104,7 +105,7 @@ class Content:
         if start >= stop:
             return b""
         while True:
-            if self.keeper.verdict is Verdict.BAD:
+            if self.doomed:
                 raise ProtocolViolation(f"the bytes of {self.node.id} do not fit the digest that the server gives")
             missing = self._first_missing(start, stop)
             if missing is None:
@@ -319,6 +320,11 @@ class Content:
         for segment in list(self.segments):
             if segment.state is State.FILLING:
                 segment.scope.cancel()
+
+    @property
+    def doomed(self) -> bool:
+        """Its bytes do not fit its digest."""
+        return self.keeper.verdict is Verdict.BAD
 
     @property
     def busy(self) -> bool:

@@ -26,6 +26,7 @@ from assetfs.vfs.sizes import Sizes
 from assetfs.vfs.tree import Tree
 from assetfs.vfs.virtual import FOLDER, Virtual, is_virtual
 from assetfs.vfs.xattrs import Xattrs, facts_of
+from assetfs.writeback.accounts import state_of
 from assetfs.writeback.staging import Staged, is_local
 from assetfs.writeback.writeback import WriteBack
 
@@ -81,12 +82,17 @@ class FileSystem:
         """What the server has confirmed while folders were open: their snapshots still have the node of before."""
         self._started_ns = time.time_ns()
         self._usage: tuple[float, Usage] = (float("-inf"), Usage())
+        self.forget_attributes: Callable[[int], None] = lambda number: None
+        """Makes the kernel forget an inode's size and times, and nothing else."""
         self.inodes.root.seen = clock()
         self.folders.on_listed = self._listed
         store.on_changed = self._changed
         store.on_distrusted = self._distrusted
         if writeback is not None:
             writeback.on_settled = self._settled
+            writeback.on_conflict = self._pushed_aside
+            writeback.on_copied = self._copied
+            writeback.on_refused = self.xattrs.refuse
 
     # ---- names --------------------------------------------------------------------------------------------------
 
@@ -109,7 +115,7 @@ class FileSystem:
         seen = listing.fetched if listing is not None else self.clock()
         inode = self.inodes.remember(node, folder.node.id, seen)
         inode.lookups += 1
-        return self.describe(inode)
+        return self.tell(inode)
 
     async def find(self, folder: Node, name: bytes) -> Node | None:
         """What a name in a folder leads to, as it is here. None or NotFound: nothing."""
@@ -139,14 +145,18 @@ class FileSystem:
 
     def staged_of(self, inode: Inode) -> Staged | None:
         """What was written here of an inode's file."""
-        if self.writeback is None or inode.detached:
+        if self.writeback is None:
             return None
+        if inode.detached:
+            return next((h.staged for h in self.handles.files_of(inode) if h.staged is not None), None)
         return self.writeback.of(inode.node.id)
 
     async def folder_of(self, inode: Inode) -> Node | None:
         """A folder that the inode's node is in."""
         if inode.parent is None:
-            return None
+            if not self.repository.capabilities.locate:
+                return None
+            return next((way[-2] for way in await self.repository.locate(inode.node.id) if len(way) > 1), None)
         folder = self.inodes.known(inode.parent, Kind.FOLDER)
         listing = self.folders.last(inode.parent)
         if folder is not None:
@@ -190,7 +200,7 @@ class FileSystem:
             became = self._became.get(node.id)
             if became is not None and became[0] >= folder.opened:
                 node = became[1]
-            yield name, self._describe(node, self.inodes.number(node)), index + 3, node
+            yield name, self._describe(node), index + 3, node
 
     def close_folder(self, number: int) -> None:
         handle = self.handles.remove(number)
@@ -210,16 +220,13 @@ class FileSystem:
         """What stat(2) says now: confirmed by the server if the last time is too long ago, measured if need be."""
         inode = self.inodes.get(number)
         if not is_virtual(inode.node) and self.staged_of(inode) is None and not inode.detached:
-            await self._revalidate(inode)
-            if inode.node.kind is Kind.FILE and self.sizes.known(inode.node) is None:
-                reader = next((h.reader for h in self.handles.files_of(inode) if h.reader is not None), None)
-                if reader is not None:
-                    await reader.learn_size()
-                elif self.sizes.alone(inode.parent):
+            await self.revalidate(inode)
+            if inode.node.kind is Kind.FILE and not self.files.pinned(number) and self.sizes.known(inode.node) is None:
+                if self.sizes.alone(inode.parent):
                     await self.files.peek(inode)
                 else:
                     await self.sizes.of(inode.node, inode.parent)
-        return self.describe(inode)
+        return self.tell(inode)
 
     async def set_attributes(
         self,
@@ -232,14 +239,18 @@ class FileSystem:
         gid: int | None = None,
         handle: int | None = None,
     ) -> Attributes:
-        """chmod and chown to what is there succeed, to anything else they fail; sizes and times are set."""
+        """chmod and chown to what is there succeed, to anything else they fail; sizes and times are set.
+
+        On what the server does not have yet chmod and chown are accepted and forgotten: rsync makes its temporary file
+        private, cp -p and tar give the copy the mode of the original, and all of them give up where that fails."""
         inode = self.inodes.get(number)
         if self.writeback is None:
             raise ReadOnly("mounted read-only")
         here = self.describe(inode)
         wanted = ((mode, here.mode), (uid, here.uid), (gid, here.gid))
-        if any(new is not None and stat.S_IMODE(new) != stat.S_IMODE(old) for new, old in wanted[:1]) or any(
-            new is not None and new != old for new, old in wanted[1:]
+        if not is_local(inode.node.id) and (
+            any(new is not None and stat.S_IMODE(new) != stat.S_IMODE(old) for new, old in wanted[:1])
+            or any(new is not None and new != old for new, old in wanted[1:])
         ):
             raise NotPermitted("owner and mode of what a repository has cannot be changed")
         if size is not None:
@@ -249,12 +260,12 @@ class FileSystem:
             if staged is not None:
                 self.writeback.complete_time(staged, mtime_ns)
             else:
-                self.writeback.set_time(inode.node, mtime_ns)
+                self.writeback.times.give(inode.node, mtime_ns)
                 if self.repository.capabilities.set_times:
                     inode.node = await self.repository.set_times(inode.node, mtime_ns)
-        return self.describe(inode)
+        return self.tell(inode)
 
-    async def _revalidate(self, inode: Inode) -> None:
+    async def revalidate(self, inode: Inode) -> None:
         """Ask the server about a node that it has not confirmed for a while: one listing if the folder is small
         (it tells about all siblings), else the node alone."""
         now = self.clock()
@@ -266,7 +277,11 @@ class FileSystem:
                 listing = await self.folders.open(listing.folder)
                 if inode.seen >= listing.fetched:
                     return
-            inode.node = await self.repository.stat(inode.node.id)
+            node = await self.repository.stat(inode.node.id)
+            if node.version != inode.node.version:
+                self.xattrs.expire(node.id)
+                self.store.outdated(inode.node)
+            inode.node = node
             inode.seen = now
         except NotFound:
             if not inode.handles:
@@ -285,21 +300,40 @@ class FileSystem:
             if inode is not None and listing.fetched >= inode.seen:
                 if node.version != inode.node.version:
                     self.xattrs.expire(node.id)
+                    self.store.outdated(inode.node)
                 inode.node = node
                 inode.seen = listing.fetched
 
-    def describe(self, inode: Inode) -> Attributes:
-        if inode.detached:
-            return self._describe_as(inode.node, inode.number)
-        return self._describe(inode.node, inode.number)
+    def tell(self, inode: Inode) -> Attributes:
+        """`describe` for the kernel, which goes by the size that it was told last."""
+        told = self.describe(inode)
+        inode.told_size = told.size
+        return told
 
-    def _describe(self, node: Node, number: int) -> Attributes:
-        """A node as it is here: with the size and time of what was written, if something was."""
-        return self._describe_as(self.writeback.view(node) if self.writeback is not None else node, number)
+    def describe(self, inode: Inode) -> Attributes:
+        """An inode for the kernel: as the version that somebody reads, with the size and time of what was written."""
+        if inode.detached and (staged := self.staged_of(inode)) is not None:
+            return self._describe_as(staged.node(), inode.number)
+        node = inode.node
+        pinned = self.files.pinned(inode.number)
+        if pinned is not None and pinned.version != node.version:
+            node = pinned
+        inode.told_version = node.version
+        if self.writeback is not None and not inode.detached:
+            node = self.writeback.view(node)
+        return self._describe_as(node, inode.number)
+
+    def _describe(self, node: Node) -> Attributes:
+        """A node of a listing: as its inode, where it has one, which may know more by now."""
+        inode = self.inodes.known(node.id, node.kind)
+        if inode is not None:
+            return self.describe(inode)
+        viewed = self.writeback.view(node) if self.writeback is not None else node
+        return self._describe_as(viewed, self.inodes.number(node))
 
     def _describe_as(self, node: Node, number: int) -> Attributes:
         timeout = 0.0 if is_virtual(node) else self.timeouts.attributes
-        given = self.writeback.time_of(node) if self.writeback is not None else None
+        given = self.writeback.times.of(node) if self.writeback is not None else None
         return describe(node, number, self.sizes.known(node), self.owner, self._started_ns, timeout, given)
 
     async def usage(self) -> Usage:
@@ -326,6 +360,25 @@ class FileSystem:
                 inode.parent = folder.id
         self.xattrs.expire(was)
         self.xattrs.expire(node.id)
+
+    def _pushed_aside(self, staged: Staged, node: Node | None) -> None:
+        """Somebody else's content has the name of a file of ours, which has another one now."""
+        folder = self.folders.last(staged.entry.parent)
+        if folder is not None:
+            self.folders.expire(staged.entry.parent)
+        inode = self.inodes.known(node.id, node.kind) if node is not None else None
+        if node is not None and inode is not None:
+            inode.node = node
+            inode.seen = self.clock()
+            self.xattrs.expire(node.id)
+
+    def _copied(self, was: str, copy: Staged) -> None:
+        """A save has moved an asset's old bytes to a backup, and its identity to a new file."""
+        inode = self.inodes.known(was, Kind.FILE)
+        if inode is not None:
+            if inode.pages is not None:
+                inode.pages = f"staged {copy.entry.number}"
+            self.inodes.rebind(inode, copy.node(), self.clock())
 
     def _changed(self, node: Node) -> None:
         """A fetch has met another version than the one that the listing told."""
@@ -379,9 +432,9 @@ class FileSystem:
     def _facts(self, inode: Inode) -> Mapping[str, bytes]:
         staged = self.staged_of(inode)
         if staged is not None:
-            entry = staged.entry
-            state = "conflict" if entry.error.startswith("conflict") else entry.state.value
-            return facts_of(staged.node(), cached=staged.size, state=state, error=entry.error or None)
+            error = staged.entry.error or self.xattrs.refused(staged.id)
+            return facts_of(staged.node(), cached=staged.size, state=state_of(staged.entry), error=error)
         node = inode.node
         states = {Availability.ONLINE: "clean", Availability.OFFLINE: "offline", Availability.RECALLING: "recalling"}
-        return facts_of(node, cached=self.store.present(node), state=states[node.availability])
+        error = self.xattrs.refused(node.id)
+        return facts_of(node, cached=self.store.present(node), state=states[node.availability], error=error)

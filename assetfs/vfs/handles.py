@@ -24,11 +24,16 @@ class FolderHandle:
 class FileHandle:
     """An open file. It reads one version of what the server has, or what was written here (`staged`)."""
 
-    def __init__(self, inode: Inode, reader: Reader | None, staged: Staged | None, *, writing: bool) -> None:
+    def __init__(
+        self, inode: Inode, reader: Reader | None, staged: Staged | None, *, writing: bool, append: bool = False
+    ) -> None:
         self.inode = inode
         self.reader = reader
         self.staged = staged
         self.writing = writing
+        self.append = append
+        self.direct = False
+        """Its reads pass by the kernel's pages, which are another version's."""
 
 
 class BytesHandle:

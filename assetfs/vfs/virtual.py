@@ -72,7 +72,7 @@ class Virtual:
 
     def _owed(self) -> dict[bytes, Staged]:
         assert self._writeback is not None
-        return {f"{staged.entry.number}.txt".encode(): staged for staged in self._writeback.owed()}
+        return {f"{staged.entry.number}.txt".encode(): staged for staged in self._writeback.accounts.owed()}
 
     async def lookup(self, folder: Node, name: bytes) -> Node:
         """A virtual node by its name. Raises NotFound."""
@@ -113,7 +113,7 @@ class Virtual:
         if node.id.startswith(f"{UPLOADS}/") and self._writeback is not None:
             staged = self._owed().get(node.name.encode())
             if staged is not None:
-                return msgspec.json.format(msgspec.json.encode(self._writeback.account(staged))) + b"\n"
+                return msgspec.json.format(msgspec.json.encode(self._writeback.accounts.of(staged))) + b"\n"
         raise NotFound(node.id)
 
     def command(self, node: Node, name: str, value: bytes | None) -> None:
@@ -125,8 +125,8 @@ class Virtual:
         if name == "user.assetfs.flush":
             writeback.hurry()
         elif name == "user.assetfs.retry":
-            writeback.retry(which)
+            writeback.accounts.retry(which)
         elif name == "user.assetfs.discard":
-            writeback.discard(which)
+            writeback.accounts.discard(which)
         else:
             raise NotPermitted(name)

@@ -23,7 +23,6 @@ from assetfs import names
 from assetfs.repository import Node, NodeId, RepositoryError
 from assetfs.writeback.journal import HeldRename
 from assetfs.writeback.overlay import FOREVER
-from assetfs.writeback.states import Event
 
 if TYPE_CHECKING:
     from assetfs.writeback.staging import Staged
@@ -99,16 +98,16 @@ class Holding:
         if found is None:
             return None
         self.end(found.node.id)
-        assert found.node.size is not None  # whoever holds a rename has measured the file
-        size = found.node.size
-        copy = self._owner._new(found.folder, found.new)
-        copy.entry.base = found.node
-        copy.entry.size = copy.entry.base_limit = size
-        copy.entry.mtime_ns = self._owner.time_of(found.node) or found.node.mtime_ns or copy.entry.mtime_ns
-        copy.step(Event.CLOSED_LOCAL)
-        self._owner.overlay.place(folder, found.new, copy)
-        self._owner.save(copy)
-        return found.node
+        newer = self._owner.overlay.staged_for(found.node.id)
+        if newer is not None:
+            target = newer.entry.target
+            self._owner.become_copy(newer, found.folder, found.new)
+        else:
+            assert found.node.size is not None  # whoever holds a rename has measured the file
+            target = found.node
+            newer = self._owner.copy_of(found.node, found.node.size, found.folder, found.new)
+        self._owner.on_copied(found.node.id, newer)
+        return target
 
     async def run(self) -> None:
         """Send what has waited long enough."""

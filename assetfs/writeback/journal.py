@@ -11,6 +11,8 @@ staging files are.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import os
 import sqlite3
@@ -35,6 +37,12 @@ CREATE TABLE IF NOT EXISTS times (content TEXT NOT NULL UNIQUE, mtime_ns INTEGER
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 VERSION = "1"
+
+_ERRNO = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_CANTOPEN: errno.EROFS,
+}
 
 TIMES_KEPT = 200_000
 """Modification times that are remembered by content, the newest: 30 MB in memory, and more files than anybody syncs."""
@@ -73,6 +81,8 @@ class Entry(msgspec.Struct, kw_only=True):
     """What the transfer has done so far."""
     stale: list[dict[str, Any]] = []
     """Ledgers of transfers of earlier contents, which may have left something on the server."""
+    sent: list[str] = []
+    """Digests of contents that were given to the server for `target`: if it has one of these, that is our own doing."""
     error: str = ""
     attempts: int = 0
     changed: float = 0.0
@@ -102,7 +112,7 @@ class JournalDamaged(Exception):
 
 class Journal:
     """Opened once per repository, under the lock. All methods but `sync` and `checkpoint` take well under a
-    millisecond and are called on the loop."""
+    millisecond and are called on the loop. A disk that is full or read-only is an OSError that says so."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -132,41 +142,64 @@ class Journal:
     def entries(self) -> Iterator[Entry]:
         """All rows, oldest first."""
         for number, state, blob in self._db.execute("SELECT number, state, entry FROM files ORDER BY number"):
+            yield self._entry(number, state, blob)
+
+    def _entry(self, number: int, state: str, blob: bytes) -> Entry:
+        try:
             entry = self._decode.decode(blob)
-            entry.number = number
             entry.state = State(state)
-            yield entry
+        except (msgspec.MsgspecError, ValueError) as damage:
+            raise JournalDamaged(f"{self.path}, row {number}: {damage}") from None
+        entry.number = number
+        return entry
+
+    def _change(self, statement: str, *values: object) -> int:
+        """One statement. A full disk may have room in the log once that is folded into the database: it is tried."""
+        for attempt in (1, 2):
+            try:
+                return self._db.execute(statement, values).lastrowid or 0
+            except sqlite3.OperationalError as error:
+                code = error.sqlite_errorcode & 0xFF
+                if code == sqlite3.SQLITE_FULL and attempt == 1 and not self._db.in_transaction:
+                    with contextlib.suppress(sqlite3.Error):
+                        self._db.execute("PRAGMA wal_checkpoint(RESTART)")
+                    continue
+                raise OSError(_ERRNO.get(code, errno.EIO), f"the journal: {error}") from None
+        raise AssertionError("unreachable")
 
     def save(self, entry: Entry) -> None:
         """Insert or update a row; it survives this process from here on."""
         entry.changed = time.time()
-        self._db.execute(
+        self._change(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?)",
-            (entry.number, entry.state.value, self._encode.encode(entry)),
+            entry.number,
+            entry.state.value,
+            self._encode.encode(entry),
         )
 
     def remove(self, number: int, leftovers: Iterable[Leftover] = ()) -> None:
         """Nothing is owed for this file any more, but for the removal of what its transfers may have left."""
         with self._together():
-            self._db.execute("DELETE FROM files WHERE number = ?", (number,))
+            self._change("DELETE FROM files WHERE number = ?", number)
             for leftover in leftovers:
-                self._db.execute("INSERT INTO leftovers (leftover) VALUES (?)", (self._encode.encode(leftover),))
+                self._change("INSERT INTO leftovers (leftover) VALUES (?)", self._encode.encode(leftover))
 
     def replace(self, remove: int, entry: Entry) -> None:
         """Remove one row and save another, both or neither."""
         with self._together():
-            self._db.execute("DELETE FROM files WHERE number = ?", (remove,))
+            self._change("DELETE FROM files WHERE number = ?", remove)
             self.save(entry)
 
     @contextmanager
     def _together(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
+        self._change("BEGIN IMMEDIATE")
         try:
             yield
+            self._change("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     def leftovers(self) -> list[tuple[int, Leftover]]:
         """What is to be removed from the server, by number, oldest first."""
@@ -175,21 +208,21 @@ class Journal:
 
     def removed(self, leftover: int) -> None:
         """A leftover is not there any more."""
-        self._db.execute("DELETE FROM leftovers WHERE number = ?", (leftover,))
+        self._change("DELETE FROM leftovers WHERE number = ?", leftover)
 
     def hold(self, held: HeldRename) -> None:
         """A rename was acknowledged, and is not with the server yet."""
-        self._db.execute("INSERT OR REPLACE INTO renames VALUES (?, ?)", (held.node.id, self._encode.encode(held)))
+        self._change("INSERT OR REPLACE INTO renames VALUES (?, ?)", held.node.id, self._encode.encode(held))
 
     def held(self) -> list[HeldRename]:
         return [self._decode_held.decode(blob) for (blob,) in self._db.execute("SELECT held FROM renames")]
 
     def release(self, node: NodeId) -> None:
-        self._db.execute("DELETE FROM renames WHERE node = ?", (node,))
+        self._change("DELETE FROM renames WHERE node = ?", node)
 
     def remember_time(self, content: str, mtime_ns: int) -> None:
         """The modification time that somebody gave to a content, by its key."""
-        self._db.execute("INSERT OR REPLACE INTO times VALUES (?, ?)", (content, mtime_ns))
+        self._change("INSERT OR REPLACE INTO times VALUES (?, ?)", content, mtime_ns)
 
     def times(self) -> Iterator[tuple[str, int]]:
         yield from self._db.execute("SELECT content, mtime_ns FROM times")
@@ -208,9 +241,14 @@ class Journal:
 
     def checkpoint(self) -> None:
         """Fold the log into the database. Blocks; call it in a thread. Uses a connection of its own."""
-        with sqlite3.connect(self.path) as other:
-            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        other.close()
+        other = sqlite3.connect(self.path, timeout=10)
+        try:
+            other.execute("PRAGMA wal_checkpoint(PASSIVE)")  # most of the work; writers go on meanwhile
+            other.execute("PRAGMA wal_checkpoint(RESTART)")  # the rest; the log's room is used again
+        except sqlite3.Error as error:
+            log.warning("the journal's log cannot be folded into it now: %s", error)
+        finally:
+            other.close()
 
     def close(self) -> None:
         self._db.close()

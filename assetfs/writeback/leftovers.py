@@ -9,21 +9,22 @@ cannot tell from the deleted one's. Its transfer clears the leftovers of the nam
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 import trio
 
-from assetfs.repository import NodeId, Repository, RepositoryError
-
-if TYPE_CHECKING:
-    from assetfs.writeback.journal import Journal, Leftover
-    from assetfs.writeback.staging import Staged
+from assetfs.repository import NodeId, NotAuthenticated, Repository, RepositoryError
+from assetfs.writeback.journal import Entry, Journal, Leftover
 
 log = logging.getLogger("assetfs.writeback")
 
 GRACE = 1.0
 """Seconds before the first look: the server may still be busy with what it has got."""
 LONGEST_WAIT = 60.0
+
+
+def leftovers_of(entry: Entry) -> list[Leftover]:
+    """What is left to be removed when a file's row goes."""
+    return [Leftover(parent=entry.parent, name=entry.name, ledger=ledger) for ledger in entry.stale]
 
 
 class Leftovers:
@@ -35,16 +36,9 @@ class Leftovers:
         self._wake = trio.Event()
         self._clearing = trio.Lock()
 
-    def leave(self, staged: Staged) -> None:
-        """A file's row goes; what its transfers left is to be removed."""
-        from assetfs.writeback.journal import Leftover
-
-        entry = staged.entry
-        self._journal.remove(
-            entry.number, [Leftover(parent=entry.parent, name=entry.name, ledger=ledger) for ledger in entry.stale]
-        )
-        if entry.stale:
-            self._wake.set()
+    def wake(self) -> None:
+        """There are more of them."""
+        self._wake.set()
 
     async def clear(self, parent: NodeId, name: bytes) -> None:
         """Remove what is left under a name, now. Raises RepositoryError if that cannot be done at the moment."""
@@ -57,7 +51,7 @@ class Leftovers:
         try:
             await self._repository.abandon(leftover.ledger)
         except RepositoryError as error:
-            if error.transient:
+            if error.transient or isinstance(error, NotAuthenticated):
                 raise
             log.warning("what is left of %r cannot be removed: %s", leftover.name, error)
         self._journal.removed(number)

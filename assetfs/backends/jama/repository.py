@@ -20,7 +20,7 @@ from assetfs.backends.jama.client import Client, settled
 from assetfs.backends.jama.connecting import greet
 from assetfs.backends.jama.dialect import Dialect
 from assetfs.backends.jama.downloads import PROBES_IN_FLIGHT, Downloads
-from assetfs.backends.jama.editing import Editing
+from assetfs.backends.jama.editing import Editing, parsed
 from assetfs.backends.jama.names import check_collection_title
 from assetfs.backends.jama.nodes import ROOT, Nodes, held, parent_id, parse
 from assetfs.backends.jama.replacing import Replacing
@@ -296,6 +296,9 @@ class JamaRepository(Repository):
 
     async def remove(self, node: Node, folder: Node) -> None:
         await self._arranging.remove(node, folder)
+
+    def admit_metadata(self, changes: Mapping[str, bytes]) -> None:
+        parsed(changes)
 
     async def set_metadata(self, node: Node, changes: Mapping[str, bytes | None]) -> Metadata:
         return await self._editing.set_metadata(node, changes)
