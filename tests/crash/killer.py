@@ -137,7 +137,9 @@ def daemon(
 
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.crash.rig", "assetfs.daemon", "assetfs.backends.jama.repository"])
+_context.set_forkserver_preload(
+    ["tests.crash.rig", "assetfs.daemon", "assetfs.cli.main", "assetfs.cli.mount", "assetfs.backends.jama.repository"]
+)
 
 
 def apart(work: Callable[..., None], *arguments: object) -> Any:
