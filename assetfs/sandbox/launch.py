@@ -29,7 +29,7 @@ from assetfs.sandbox.options import Options, WrongUsage
 from assetfs.sandbox.store import Store
 
 # Each names a module with build(store, options) -> (server, facts), source(url), and PATH of its endpoint.
-PROTOCOLS = {"jama": "assetfs.sandbox.jama.build"}
+PROTOCOLS = {"jama": "assetfs.sandbox.jama.build", "midas": "assetfs.sandbox.midas.build"}
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
