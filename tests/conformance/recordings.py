@@ -1,10 +1,12 @@
 """Recordings of real servers: steps that each send one request exactly as it was sent, and the answer that came.
 
-    {"server": ..., "vars": {...}, "steps": [{"name", "request": {"method", "path", "headers", "json"|"text"|"base64"},
+    {"server": ..., "vars": {...}, "steps": [{"name",
+     "request": {"method", "path", "headers", "json"|"text"|"base64"|"multipart"},
      "capture": {"name": "json:a.0.b" | "header:location" | "text"},
      "expect": {"status", "headers", "json", "text", "sha256", "length"}}]}
 
-In `expect`, headers are shell wildcards, null for one that must be absent; `json` and `text` are patterns.
+"multipart" is a list of [field, file name or null, text, content type or null]. In `expect`, headers are shell
+wildcards, null for one that must be absent; `json` and `text` are patterns.
 """
 
 from __future__ import annotations
@@ -77,7 +79,14 @@ class Player:
             content = request["text"].encode()
         elif "base64" in request:
             content = base64.b64decode(request["base64"])
-        return self.client.request(request["method"], self.base + request["path"], headers=headers, content=content)
+        parts = [_part(*given) for given in request["multipart"]] if "multipart" in request else None
+        url = self.base + request["path"]
+        return self.client.request(request["method"], url, headers=headers, content=content, files=parts)
+
+
+def _part(field_name: str, file_name: str | None, text: str, content_type: str | None) -> tuple[str, Any]:
+    value = (file_name, text.encode())
+    return field_name, (*value, content_type) if content_type else value
 
 
 def judge(expect: dict[str, Any], answer: httpx.Response) -> Difference:
