@@ -1,4 +1,4 @@
-"""Lasting behaviour that a test can change while a server runs: a dataclass of plain values, set by name."""
+"""Switches: what a test can change for good while a server runs, as a typed table that each protocol adds to."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 
 @dataclass
-class Switchable:
-    """The switches of one protocol; a subclass adds its own fields, each with a default of its type."""
+class Switchboard:
+    """What every protocol has. A protocol derives its own table from this one."""
 
     keep_alive: float = 2.0  # seconds until an idle connection is closed
 
     def change(self, values: dict[str, Any]) -> None:
-        """Set some switches. Raises ValueError when a name or a value's type is not known, and then sets none."""
+        """Set some switches. Raises ValueError when a name or a value's type is not known."""
         known = {item.name: type(getattr(self, item.name)) for item in fields(self)}
         for name, value in values.items():
             if name not in known:

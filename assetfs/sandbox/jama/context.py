@@ -17,14 +17,14 @@ from typing import Any
 from assetfs.sandbox.jama.access import Access
 from assetfs.sandbox.jama.errors import NO_PROJECT, WRONG_ARGUMENT, Refused
 from assetfs.sandbox.jama.profiles import Profile
-from assetfs.sandbox.switches import Switchable
+from assetfs.sandbox.switches import Switchboard
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BIGGEST = 2**63 - 1  # what SQLite takes for an integer
 
 
 @dataclass
-class Switches(Switchable):
+class Switches(Switchboard):
     """Lasting behaviour that a test can change while the server runs."""
 
     site: str = "http://canary.invalid/"  # what `urls` are built from: never the endpoint

@@ -58,7 +58,7 @@ class Sams:
         found = find(API, path) or find(FILES, path)
         return found[0].kind if found else "other"
 
-    def calls(self, kind: str, body: bytes) -> list[str] | None:
+    def calls(self, kind: str, body: bytes, query: bytes = b"") -> list[str] | None:
         """There are no RPC methods here."""
         return None
 

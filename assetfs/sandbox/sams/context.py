@@ -12,7 +12,7 @@ from assetfs.sandbox.sams.documents import Document, Documents
 from assetfs.sandbox.sams.errors import crashed, framework
 from assetfs.sandbox.sams.multipart import Form
 from assetfs.sandbox.store import Blobs
-from assetfs.sandbox.switches import Switchable
+from assetfs.sandbox.switches import Switchboard
 
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
@@ -23,7 +23,7 @@ DESTINATIONS = {"archive": "AmazonS3", "internal": "MongoGridFS"}
 
 
 @dataclass
-class Switches(Switchable):
+class Switches(Switchboard):
     """Lasting behaviour that a test can change while the server runs."""
 
     proxy_ranges: bool = False  # a cache in front honours Range on binary routes
