@@ -120,8 +120,8 @@ class Names(Generic[T]):
 
 
 def assign(siblings: Iterable[Sibling[T]], taken: Container[bytes] = ()) -> Names[T]:
-    """Give every sibling its own name; the plain names in `taken` are somebody else's. Labels tell nodes of one kind apart; two with the same name, kind and label
-    are the same entry listed twice, and the later one wins."""
+    """Give every sibling its own name; the plain names in `taken` are somebody else's. Labels tell nodes of one kind
+    apart; two with the same name, kind and label are the same entry listed twice, and the later one wins."""
     groups: dict[bytes, list[Sibling[T]]] = {}
     for sibling in siblings:
         groups.setdefault(encode(sibling.name), []).append(sibling)
