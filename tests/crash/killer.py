@@ -23,15 +23,15 @@ from typing import Any, Literal
 
 WRITEBACK = {
     "assetfs.writeback.journal": {
-        "Journal": "__init__ save remove replace hold release sync checkpoint remember_time",
+        "Journal": "__init__ save remove replace removed hold release sync checkpoint remember_time"
     },
-    "assetfs.writeback.staging": {"Staged": "open close truncate complete sync _put _digest"},
-    "assetfs.writeback.writeback": {
-        "WriteBack": "recover _adopt create touch rename forget settle keep_beside complete_copies written"
-    },
+    "assetfs.writeback.staging": {"Staged": "create close truncate begin_anew complete sync", "": "_put _digest"},
+    "assetfs.writeback.writeback": {"WriteBack": "recover create touch rename forget strike written pause"},
+    "assetfs.writeback.settling": {"Settling": "settle keep_beside complete_copies retarget"},
     "assetfs.writeback.holding": {"Holding": "hold end recover taken _send"},
+    "assetfs.writeback.leftovers": {"Leftovers": "_remove"},
     "assetfs.writeback.uploader": {"StagedLedger": "record"},
-    "assetfs.fuse.operations": {"Operations": "create write flush fsync release rename unlink mkdir setxattr setattr"},
+    "assetfs.fuse.operations": {"Operations": "create write flush fsync release rename unlink setxattr setattr"},
 }
 """Where a mount may die: module, class (none: functions), names. Private ones too: it is there that things break."""
 
