@@ -1,7 +1,8 @@
 """Recovery: what the last daemon left in the journal becomes files again.
 
 Every row is a file in its folder, readable at once, whether the server is there or not. A staging file without a row
-was never acknowledged, and goes. A row whose staging file is cut short was on its way out, and goes too.
+was never acknowledged, and goes. A row whose staging file has lost bytes (the machine died before it wrote them) is
+never sent: what is left of it stays to be looked at, exported or discarded.
 """
 
 from __future__ import annotations
@@ -27,10 +28,16 @@ def recover(owner: WriteBack, folder: Path) -> int:
     """Take everything over; returns the first number that is free. Raises JournalDamaged, OSError."""
     entries = list(owner.journal.entries())
     for entry in entries:
-        if not _is_whole(entry, folder):
+        there, end = _sizes(entry, folder)
+        if there is None:
+            log.error("%s: its staging file is gone, and with it %d bytes", place(entry), end)
             owner.journal.remove(entry.number)
             continue
         entry.state = AFTER_CRASH[entry.state]
+        if there < end:
+            entry.error = f"its staging file was cut short: {there} bytes of {end} are left"
+            log.error("%s stays here: %s", place(entry), entry.error)
+            entry.state = State.FAILED
         staged = Staged(entry, _file(entry, folder), owner.store)
         staged.saved = staged.generation
         owner.files[entry.number] = staged
@@ -65,15 +72,12 @@ def _file(entry: Entry, folder: Path) -> Path:
     return folder / str(entry.file or entry.number)
 
 
-def _is_whole(entry: Entry, folder: Path) -> bool:
-    """Whether a row's staging file has what the row says."""
+def _sizes(entry: Entry, folder: Path) -> tuple[int | None, int]:
+    """How many bytes a row's staging file has (None: there is none), and how many it should have."""
     if entry.folder:
-        return True
-    try:
-        there = _file(entry, folder).stat().st_size
-    except FileNotFoundError:
-        there = -1
+        return 0, 0
     end = max((stop for _, stop in Ranges.unpack(entry.written)), default=0)
-    if there < end:
-        log.error("%s: its staging file is gone or cut short (%d bytes of %d): dropped", place(entry), there, end)
-    return there >= end
+    try:
+        return _file(entry, folder).stat().st_size, end
+    except FileNotFoundError:
+        return None, end

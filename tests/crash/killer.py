@@ -23,19 +23,15 @@ from typing import Any, Literal
 
 WRITEBACK = {
     "assetfs.writeback.journal": {
-        "Journal": "__init__ save remove replace hold release sync checkpoint remember_time",
+        "Journal": "__init__ save remove replace removed hold release sync checkpoint remember_time"
     },
-    "assetfs.writeback.staging": {
-        "Staged": "create close truncate begin_anew complete sync",
-        "": "_put _digest",
-    },
-    "assetfs.writeback.writeback": {"WriteBack": "create touch rename forget strike truncate written"},
-    "assetfs.writeback.recovery": {"": "_is_whole"},
-    "assetfs.writeback.settling": {"Settling": "settle keep_beside complete_copies retarget", "": "delete"},
-    "assetfs.writeback.leftovers": {"Leftovers": "clear _remove"},
+    "assetfs.writeback.staging": {"Staged": "create close truncate begin_anew complete sync", "": "_put _digest"},
+    "assetfs.writeback.writeback": {"WriteBack": "recover create touch rename forget strike written pause"},
+    "assetfs.writeback.settling": {"Settling": "settle keep_beside complete_copies retarget"},
     "assetfs.writeback.holding": {"Holding": "hold end recover taken _send"},
+    "assetfs.writeback.leftovers": {"Leftovers": "_remove"},
     "assetfs.writeback.uploader": {"StagedLedger": "record"},
-    "assetfs.fuse.operations": {"Operations": "create write flush fsync release rename unlink mkdir setxattr setattr"},
+    "assetfs.fuse.operations": {"Operations": "create write flush fsync release rename unlink setxattr setattr"},
 }
 """Where a mount may die: module, class (none: functions), names. Private ones too: it is there that things break."""
 

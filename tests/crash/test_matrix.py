@@ -27,7 +27,7 @@ from tests.sandboxes import RunningSandbox, start_sandbox
 
 ALL = "ASSETFS_CRASH_ALL" in os.environ
 ONLY = os.environ.get("ASSETFS_CRASH_POINT", "")
-POINTS, AGAIN = (10**6, 8) if ALL else (10, 2)
+POINTS, AGAIN = (10**6, 8) if ALL else (6, 1)
 """Points of a story at which it dies, and how many of those die a second time."""
 AT_ONCE = 4
 

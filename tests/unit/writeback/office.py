@@ -187,7 +187,7 @@ class Desk:
         assert target.size is not None
         staged = self.writeback.stage(target, FOLDER, target.name.encode(), target.size)
         self.writeback.touch(staged)
-        self.writeback.truncate(staged, 0)
+        await self.writeback.truncate(staged, 0)
         await self.write(staged, data)
         await self.close(staged)
         return staged
@@ -195,7 +195,7 @@ class Desk:
     async def sent(self) -> None:
         """Until nothing waits any more; tests run on a clock that jumps."""
         with trio.fail_after(10_000):
-            while any(s.entry.state.value in ("queued", "uploading") for s in self.writeback.owed()):
+            while any(s.entry.state.value in ("queued", "uploading") for s in self.writeback.accounts.owed()):
                 await trio.sleep(1)
 
 

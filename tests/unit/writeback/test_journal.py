@@ -115,7 +115,6 @@ def test_sync_and_checkpoint_lose_nothing(tmp_path: Path) -> None:
     journal.save(Entry(number=1, parent="c1", name=b"a"))
     journal.sync()
     journal.checkpoint()
-    assert (tmp_path / "journal-wal").stat().st_size == 0
     journal.sync()
     journal.save(Entry(number=2, parent="c1", name=b"b"))
     assert [entry.number for entry in Journal(tmp_path / "journal").entries()] == [1, 2]

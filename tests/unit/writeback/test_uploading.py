@@ -89,9 +89,9 @@ async def test_what_the_server_refuses_stays_and_says_why(tmp_path: Path, autoju
         assert (staged.entry.state, staged.entry.error) == (State.FAILED, "not yours")
     office.script = lambda call: None
     async with at_work(office, tmp_path) as desk:
-        (again,) = desk.writeback.owed()
+        (again,) = desk.writeback.accounts.owed()
         assert again.entry.state is State.FAILED
-        desk.writeback.retry("all")
+        desk.writeback.accounts.retry("all")
         await desk.sent()
     assert office.has("a.txt") == b"a"
 
@@ -205,14 +205,14 @@ async def test_what_was_acknowledged_stays_until_the_next_acknowledgement(
     async with at_work(office, tmp_path) as desk:
         staged = await desk.save("a.txt", b"acknowledged")
         desk.writeback.touch(staged)
-        desk.writeback.truncate(staged, 0)
+        await desk.writeback.truncate(staged, 0)
         await desk.write(staged, b"half")
         assert bytes(await staged.read(0, 100)) == b"half"
     async with at_work(office, tmp_path) as desk:
-        (found,) = desk.writeback.owed()
+        (found,) = desk.writeback.accounts.owed()
         assert bytes(await found.read(0, 100)) == b"acknowledged"
         desk.writeback.touch(found)
-        desk.writeback.truncate(found, 0)
+        await desk.writeback.truncate(found, 0)
         await desk.write(found, b"whole")
         await desk.close(found)
         await trio.sleep(1)
@@ -235,4 +235,22 @@ async def test_what_was_open_under_a_local_name_at_the_crash_stays_local(
     async with at_work(office, tmp_path, local_only=("*.swp",)) as desk:
         assert [s.entry.state for s in desk.writeback.files.values()] == [State.LOCAL]
         await trio.sleep(10)
+    assert not office.files
+
+
+async def test_what_the_disk_has_lost_is_not_sent_as_zeros(tmp_path: Path, autojump_clock: MockClock) -> None:
+    office = Office()
+    office.script = lambda call: Offline("away")
+    async with at_work(office, tmp_path) as desk:
+        staged = await desk.save("a.txt", b"all of it")
+        path = staged.path
+    with path.open("r+b") as file:
+        file.truncate(3)
+    office.script = lambda call: None
+    async with at_work(office, tmp_path) as desk:
+        await trio.sleep(10)
+        (found,) = desk.writeback.accounts.owed()
+        assert found.entry.state is State.FAILED
+        assert "3 bytes of 9" in found.entry.error
+        assert path.read_bytes() == b"all"
     assert not office.files
