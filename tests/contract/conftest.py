@@ -11,6 +11,7 @@ import pytest
 
 from assetfs.repository import Node, Repository
 from tests.contract.backends.jama import JamaWorld
+from tests.contract.backends.midas import MidasWorld
 from tests.contract.world import World
 from tests.live.real_jama import NotAvailableError, start_real_jama
 from tests.sandboxes import start_sandbox
@@ -20,6 +21,12 @@ from tests.sandboxes import start_sandbox
 def _jama(profile: str) -> Iterator[World]:
     with start_sandbox("jama", profile=profile) as running:
         yield JamaWorld(running.url, running.credential, "admin", profile, running)
+
+
+@contextmanager
+def _midas() -> Iterator[World]:
+    with start_sandbox("midas") as running:
+        yield MidasWorld(running)
 
 
 @contextmanager
@@ -36,6 +43,7 @@ WORLDS = {
     "jama-legacy": lambda: _jama("legacy"),
     "jama-classic": lambda: _jama("classic"),
     "jama-real": _real_jama,
+    "midas": _midas,
 }
 LIVE = {"jama-real"}
 

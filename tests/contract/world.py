@@ -30,6 +30,8 @@ class Samples:
     unknown: str
     bad_values: Mapping[str, bytes]
     """Writable attributes with values that the schema forbids."""
+    changed_names: Sequence[str] = ("", " blank", "blank ", "nul\0")
+    """Folder names that the server would refuse or change."""
     tag_attribute: str | None = None
     cross_scope: bool = False
     """The server has scopes between which nothing moves (`other_scope` names a folder in a second one)."""
