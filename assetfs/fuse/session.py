@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -100,10 +101,11 @@ class Session:
 def device_of(mountpoint: Path) -> str | None:
     """`major:minor` of the file system that is mounted there last, without asking it anything."""
     found = None
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        fields = line.split(" ")
-        if fields[4].encode().decode("unicode_escape") == str(mountpoint):
-            found = fields[2]
+    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+        fields = line.split(b" ")
+        place = re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), fields[4])
+        if place == os.fsencode(mountpoint):
+            found = fields[2].decode()
     return found
 
 

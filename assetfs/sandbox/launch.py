@@ -30,7 +30,7 @@ from assetfs.sandbox.store import Store
 
 # Each names a module with build(store, options) -> (server, facts), source(url), and PATH of its endpoint. One that
 # listens on more ports says so in MORE_PORTS, and its server takes notice of each in listens(name, url, port).
-PROTOCOLS = {"jama": "assetfs.sandbox.jama.build", "sams": "assetfs.sandbox.sams.build"}
+PROTOCOLS = {name: f"assetfs.sandbox.{name}.build" for name in ("jama", "midas", "sams")}
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
