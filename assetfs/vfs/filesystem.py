@@ -343,7 +343,11 @@ class FileSystem:
         """The server has confirmed what was written here: the inode is the server's node from now on."""
         inode = self.inodes.known(was, Kind.FILE)
         if inode is not None:
-            self.inodes.rebind(inode, node, self.clock())
+            other = self.inodes.known(node.id, Kind.FILE)
+            if is_local(was) and other is not None:
+                self.inodes.join(inode, node, self.clock())
+            else:
+                self.inodes.rebind(inode, node, self.clock())
             if inode.pages is not None and inode.pages.startswith("staged "):
                 inode.pages = node.version
             if folder is not None:
