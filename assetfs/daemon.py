@@ -52,6 +52,9 @@ from assetfs.writeback.writeback import Settings, WriteBack
 
 log = logging.getLogger("assetfs")
 
+PATIENCE = 5.0
+"""Seconds that a program waits for a newer listing of a folder, at most a quarter of what one operation may take."""
+
 LISTED = 1000
 """Uploads that the status document names one by one."""
 
@@ -196,7 +199,11 @@ async def _mounted(
                 nursery,
                 owner=Ownership(config.uid, config.gid, config.umask, read_only),
                 timeouts=Timeouts(
-                    config.attr_timeout, config.entry_timeout, config.negative_timeout, config.list_timeout
+                    config.attr_timeout,
+                    config.entry_timeout,
+                    config.negative_timeout,
+                    config.list_timeout,
+                    patience=min(PATIENCE, config.timeout / 4),
                 ),
                 status=status.document,
                 writeback=writeback,

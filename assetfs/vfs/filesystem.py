@@ -15,7 +15,7 @@ import trio
 
 from assetfs.content.store import ContentStore
 from assetfs.names import LIMIT
-from assetfs.repository import Availability, Kind, Node, NotFound, Repository, RepositoryError, Usage
+from assetfs.repository import Availability, Kind, Node, NodeId, NotFound, Repository, RepositoryError, Usage
 from assetfs.vfs.attributes import Attributes, Ownership, describe
 from assetfs.vfs.errors import NameTooLong, NoAttribute, NotAFolder, NotPermitted, ReadOnly
 from assetfs.vfs.files import Files
@@ -44,6 +44,8 @@ class Timeouts(msgspec.Struct, frozen=True):
     entries: float = 1.0
     negative: float = 5.0
     listings: float = 60.0
+    patience: float = 5.0
+    """How long a listing past its time is waited for anew, before the old one serves."""
 
 
 class FileSystem:
@@ -68,7 +70,15 @@ class FileSystem:
         self.timeouts = timeouts
         self.inodes = Inodes(root)
         self.handles = Handles()
-        self.folders = Folders(repository, store.catalogue, nursery, clock, ttl=timeouts.listings)
+        self.folders = Folders(
+            repository,
+            store.catalogue,
+            nursery,
+            clock,
+            ttl=timeouts.listings,
+            patience=timeouts.patience,
+            taken={root.id: FOLDER},
+        )
         self.sizes = Sizes(repository, store.catalogue, self.folders, nursery)
         self.xattrs = Xattrs(
             repository, self.folders, clock, self._facts, self.staged_of, self._save, ttl=timeouts.listings
@@ -78,6 +88,8 @@ class FileSystem:
         self.files = Files(self)
         self.tree = Tree(self)
         self.clock = clock
+        self._became: dict[NodeId, tuple[float, Node]] = {}
+        """What the server has confirmed while folders were open: their snapshots still have the node of before."""
         self._started_ns = time.time_ns()
         self._usage: tuple[float, Usage] = (float("-inf"), Usage())
         self.forget_attributes: Callable[[int], None] = lambda number: None
@@ -123,14 +135,14 @@ class FileSystem:
             return await self.virtual.lookup(folder, name)
         if name == FOLDER and folder.id == self.inodes.root.node.id:
             return self.virtual.folder
-        if self.writeback is not None:
-            placed = self.writeback.overlay.find(folder.id, name)
-            if placed is not None:
-                return placed.node() if isinstance(placed, Staged) else placed
+        if (placed := self._placed(folder, name)) is not None:
+            return placed
         if is_local(folder.id):
             return None
         listing = await self.folders.open(folder)
         node = listing.find(name)
+        if (placed := self._placed(folder, name)) is not None:
+            return placed  # meanwhile
         if node is None and name[:1] in (b".", b"@") and self.repository.capabilities.hidden:
             return await self.repository.hidden(folder, name.decode("utf-8", "surrogateescape"))
         if node is not None and self.writeback is not None and self.writeback.overlay.hides(folder.id, node.id):
@@ -138,6 +150,11 @@ class FileSystem:
         if node is not None and self.writeback is not None:
             return self.writeback.overlay.newest(node, listing.fetched)
         return node
+
+    def _placed(self, folder: Node, name: bytes) -> Node | None:
+        """What a name leads to by what was done here."""
+        placed = self.writeback.overlay.find(folder.id, name) if self.writeback is not None else None
+        return placed.node() if isinstance(placed, Staged) else placed
 
     def staged_of(self, inode: Inode) -> Staged | None:
         """What was written here of an inode's file."""
@@ -183,7 +200,7 @@ class FileSystem:
             if self.writeback is not None:
                 begun = listing.fetched if listing is not None else 0.0
                 entries = self.writeback.overlay.merge(inode.node.id, entries, begun)
-        return self.handles.add(FolderHandle(inode, entries))
+        return self.handles.add(FolderHandle(inode, entries, self.clock()))
 
     def read_folder(self, handle: int, start: int) -> Iterator[tuple[bytes, Attributes, int, Node | None]]:
         """Entries from the cookie `start` (0: the first): name, attributes, the next cookie, and the node to `enter`
@@ -195,6 +212,9 @@ class FileSystem:
                 yield name, here, cookie, None
         for index in range(max(start - 2, 0), len(folder.entries)):
             name, node = folder.entries[index]
+            became = self._became.get(node.id)
+            if became is not None and became[0] >= folder.opened:
+                node = became[1]
             yield name, self._describe(node), index + 3, node
 
     def close_folder(self, number: int) -> None:
@@ -341,6 +361,9 @@ class FileSystem:
 
     def _settled(self, was: str, node: Node, folder: Node | None) -> None:
         """The server has confirmed what was written here: the inode is the server's node from now on."""
+        if not self.handles.folders:
+            self._became.clear()
+        self._became[was] = (self.clock(), node)
         inode = self.inodes.known(was, Kind.FILE)
         if inode is not None:
             other = self.inodes.known(node.id, Kind.FILE)

@@ -25,10 +25,14 @@ WRITEBACK = {
     "assetfs.writeback.journal": {
         "Journal": "__init__ save remove replace hold release sync checkpoint remember_time",
     },
-    "assetfs.writeback.staging": {"Staged": "open close truncate complete sync _put _digest"},
-    "assetfs.writeback.writeback": {
-        "WriteBack": "recover _adopt create touch rename forget settle keep_beside complete_copies written"
+    "assetfs.writeback.staging": {
+        "Staged": "create close truncate begin_anew complete sync",
+        "": "_put _digest",
     },
+    "assetfs.writeback.writeback": {"WriteBack": "create touch rename forget strike truncate written"},
+    "assetfs.writeback.recovery": {"": "_is_whole"},
+    "assetfs.writeback.settling": {"Settling": "settle keep_beside complete_copies retarget", "": "delete"},
+    "assetfs.writeback.leftovers": {"Leftovers": "clear _remove"},
     "assetfs.writeback.holding": {"Holding": "hold end recover taken _send"},
     "assetfs.writeback.uploader": {"StagedLedger": "record"},
     "assetfs.fuse.operations": {"Operations": "create write flush fsync release rename unlink mkdir setxattr setattr"},
@@ -133,7 +137,9 @@ def daemon(
 
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.crash.rig", "assetfs.daemon", "assetfs.backends.jama.repository"])
+_context.set_forkserver_preload(
+    ["tests.crash.rig", "assetfs.daemon", "assetfs.cli.main", "assetfs.cli.mount", "assetfs.backends.jama.repository"]
+)
 
 
 def apart(work: Callable[..., None], *arguments: object) -> Any:

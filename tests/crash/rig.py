@@ -194,6 +194,9 @@ class Rig:
                 raise Lost(f"after the remount: {_differences(found, run.allowed)}; {self.log()}")
             self._do(lambda: os.setxattr(self.mnt / ".assetfs", b"user.assetfs.flush", b"1"), process)
             self._settled(process)
+            for name, old in self.story.undone.items():
+                if name in tree and old not in tree:
+                    tree = {**{n: data for n, data in tree.items() if n != name}, old: tree[name]}
             self._wait_for_server(tree)
             time.sleep(0.05)
             again = self._tree(process)

@@ -35,6 +35,8 @@ class Story:
     here: frozenset[str] = frozenset()
     same: Mapping[str, str] = field(default_factory=dict)
     """Names at the end, to the seed whose id each must have."""
+    undone: Mapping[str, str] = field(default_factory=dict)
+    """Names that the server refuses, to those that the files then have again: a type is fixed by its extension."""
 
 
 def content(case: str, what: str, size: int = 3000) -> bytes:
@@ -142,7 +144,7 @@ def vim(case: str) -> Story:
         Step(lambda f: save(f, "a.txt", new, sync=True), {"a.txt": new, "a.txt~": old}, (taken, {"a.txt": old})),
         Step(lambda f: os.unlink(f / "a.txt~"), {"a.txt": new}),
     ]
-    return Story({"a.txt": old}, steps, frozenset({"a.txt~"}), {"a.txt": "a.txt"})
+    return Story({"a.txt": old}, steps, frozenset({"a.txt~"}), {"a.txt": "a.txt"}, {"a.txt~": "a.txt"})
 
 
 def renamed_queued(case: str) -> Story:
