@@ -366,7 +366,11 @@ class FileSystem:
         self._became[was] = (self.clock(), node)
         inode = self.inodes.known(was, Kind.FILE)
         if inode is not None:
-            self.inodes.rebind(inode, node, self.clock())
+            other = self.inodes.known(node.id, Kind.FILE)
+            if is_local(was) and other is not None:
+                self.inodes.join(inode, node, self.clock())
+            else:
+                self.inodes.rebind(inode, node, self.clock())
             if inode.pages is not None and inode.pages.startswith("staged "):
                 inode.pages = node.version
             if folder is not None:

@@ -115,6 +115,14 @@ class Inodes:
         inode.seen = seen
         inode.detached = False
 
+    def join(self, inode: Inode, node: Node, seen: float) -> None:
+        """The inode's file turned out to be another name of a node that has an inode already. Both lead to it until
+        the kernel looks the name up again, and then it gets the older one."""
+        if self._numbers.get((inode.node.id, inode.node.kind)) == inode.number:
+            del self._numbers[inode.node.id, inode.node.kind]
+        inode.node = node
+        inode.seen = seen
+
     def known(self, node: NodeId, kind: Kind) -> Inode | None:
         """The inode of a node, if the kernel knows it."""
         number = self._numbers.get((node, kind))

@@ -49,7 +49,8 @@ class Replacing:
         if node.version is None:
             raise Unsupported("this resource has no content that could be replaced")
         replace = self._in_place if self._dialect.keeps_ids else self._by_copy
-        record = await replace(node, source, ledger)
+        async with self._writing.turn(await source.digest("sha256")):
+            record = await replace(node, source, ledger)
         new = self._writing.nodes.resource(record, held(folder).special)
         return msgspec.structs.replace(new, size=source.size)
 

@@ -12,8 +12,10 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
+import trio
 
 from assetfs.backends.jama.arranging import Arranging
 from assetfs.backends.jama.client import Call, settled
@@ -39,6 +41,10 @@ from assetfs.repository import (
 
 log = logging.getLogger(__name__)
 
+ASKED = 8 << 20
+"""Bytes of an upload that takes long enough for somebody else's of the same to come first: one more call is nothing
+beside it."""
+
 CLOCK_SLACK = 2.0
 """Seconds: the Date header has no fractions, and a resource is made a moment after it."""
 
@@ -55,6 +61,15 @@ class Writing:
         self._types = types
         self._arranging = arranging
         self._uploads = uploads
+        self._turns: WeakValueDictionary[str, trio.Lock] = WeakValueDictionary()
+
+    def turn(self, digest: str) -> trio.Lock:
+        """Held while bytes of this digest are sent. The server takes the second of two simultaneous uploads of equal
+        bytes for the first one, and forgets its name without a word; one after the other, it says that it has them."""
+        lock = self._turns.get(digest)
+        if lock is None:
+            lock = self._turns[digest] = trio.Lock()
+        return lock
 
     def admit(self, folder: Node, name: str) -> None:
         """Raise where a new file of this name cannot be stored in this folder."""
@@ -69,8 +84,12 @@ class Writing:
 
     async def upload(self, folder: Node, name: str, source: Source, ledger: Ledger) -> Node:
         self.admit(folder, name)
-        at = held(folder)
         digest = await source.digest("sha256")
+        async with self.turn(digest):
+            return await self._upload(folder, name, source, digest, ledger)
+
+    async def _upload(self, folder: Node, name: str, source: Source, digest: str, ledger: Ledger) -> Node:
+        at = held(folder)
         begun = ledger.state.get("digest") == digest
         infos, *found = await self.client.many(
             [self.dialect.upload_infos(digest, at.project), *self._arranging.named(folder, name)]
@@ -90,7 +109,16 @@ class Writing:
         number = await self.deliver(source, name, digest, at.project, at.id, known, ledger)
         if not self.dialect.attaches:
             await self.client.call(self.dialect.attach(number, at.id))
+        if source.size >= ASKED:
+            await self._expect_name(number, name)
         return self._sized(self._as_sent(folder, number, name, digest), source)
+
+    async def _expect_name(self, number: int, name: str) -> None:
+        """Somebody else's upload of the same bytes may have been done while ours was on its way."""
+        record = await self.client.call(self.dialect.resource(number))
+        if file_name(record.title, record.original_name) != name:
+            node = self.nodes.resource(record)
+            raise SameContent(f"the same content came under another name meanwhile: {node.id}", node)
 
     def _sized(self, node: Node, source: Source) -> Node:
         return msgspec.structs.replace(node, size=source.size)
