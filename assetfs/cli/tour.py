@@ -140,8 +140,7 @@ STEPS: tuple[Step, ...] = (
     Step(title="Looking again costs nothing", command="ls -lR | wc -l", verify=_asks_nothing),
     Step(
         title="What is written goes to the server in the background",
-        command='date > "$note"; until [ "$(getfattr --only-values -n user.assetfs.state "$note")" = clean ]; '
-        'do sleep 0.2; done; getfattr -n user.$protocol.id "$note"',
+        command='date > "$note"; assetfs flush "$mountpoint" && getfattr -n user.$protocol.id "$note"',
         verify=_has("user.{protocol}.id="),
         needs=("note",),
     ),

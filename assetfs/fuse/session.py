@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 import pyfuse3
+import trio
 
 from assetfs.fuse.operations import Operations
 
@@ -26,6 +27,10 @@ log = logging.getLogger("assetfs.fuse")
 TASKS = 1000
 """Requests under way at once. At pyfuse3's 99 nothing is read from the kernel any more, not even FORGET; a waiting
 task costs 30 KB until its buffer of 1 MiB is touched."""
+
+
+ENDING = 2.0
+"""Seconds that operations under way have when the mount is told to end; what is answered from here takes less."""
 
 
 class Tuning(msgspec.Struct, frozen=True):
@@ -43,6 +48,7 @@ class Session:
     def __init__(self, operations: Operations, mountpoint: Path) -> None:
         self._operations = operations
         self._mountpoint = mountpoint
+        self._scope = trio.CancelScope()
 
     @classmethod
     def open(
@@ -66,11 +72,14 @@ class Session:
 
     async def serve(self) -> None:
         """Answer the kernel until somebody unmounts or `stop` is called."""
-        await pyfuse3.main(min_tasks=4, max_tasks=TASKS)
+        with self._scope:
+            await pyfuse3.main(min_tasks=4, max_tasks=TASKS)
 
     def stop(self) -> None:
-        """Make `serve` return. From the loop's own thread."""
+        """Make `serve` return. From the loop's own thread. pyfuse3 would wait for every operation that is under way, to
+        its deadline; whoever waits for a server longer than `ENDING` gets an error when the mount goes."""
         pyfuse3.terminate()
+        self._scope.deadline = min(self._scope.deadline, trio.current_time() + ENDING)
 
     def close(self) -> None:
         """Unmount, if that has not happened yet."""

@@ -15,13 +15,15 @@ WRONG_USAGE = 2
 
 
 def sandbox(
-    protocol: Annotated[str, typer.Argument(help="Which server: jama.")],
+    protocol: Annotated[str, typer.Argument(help="Which server: jama, midas or sams.")],
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes any free one.")] = 0,
     data: Annotated[
         Path | None, typer.Option(help="Keep the data here; else a temporary folder is used and removed.")
     ] = None,
     seed: Annotated[str, typer.Option(help="What is in it at first: demo, empty or bench.")] = "demo",
-    profile: Annotated[str, typer.Option(help="Server generation: current, legacy or classic.")] = "current",
+    profile: Annotated[
+        str, typer.Option(help="Server generation: current; of Jama also legacy and classic.")
+    ] = "current",
     accel_prefix: Annotated[
         str | None,
         typer.Option(help="Answer downloads with X-Accel-Redirect below this path, for a web server in front."),

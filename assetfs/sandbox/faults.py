@@ -153,6 +153,22 @@ async def _cut(fault: Fault, app: App, scope: Scope, receive: Receive, send: Sen
         pass
 
 
+async def _cut_upload(fault: Fault, app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    left = int(fault.number("after", 0))
+
+    async def until() -> Message:
+        nonlocal left
+        if left <= 0:
+            break_off(scope["client"], reset=bool(fault.options.get("reset")))
+            return {"type": "http.disconnect"}
+        message = await receive()
+        body = message.get("body", b"")
+        piece, left = body[:left], left - len(body)
+        return {**message, "body": piece, "more_body": True} if left <= 0 else message
+
+    await app(scope, until, send)
+
+
 async def _drop(fault: Fault, _app: App, scope: Scope, receive: Receive, send: Send) -> None:
     while (message := await receive())["type"] == "http.request" and message.get("more_body"):
         pass
@@ -229,6 +245,7 @@ KINDS: dict[str, Serve] = {
     "delay": _delay,
     "slow": _slow,
     "cut": _cut,
+    "cut_upload": _cut_upload,
     "drop": _drop,
     "hang": _hang,
     "lost_answer": _lost_answer,

@@ -74,13 +74,17 @@ async def read_body(receive: Receive, limit: int | None = None) -> bytes:
             return bytes(body)
 
 
-async def save_body(receive: Receive, path: Path) -> int:
-    """Write the request body to a new file. Returns its size in bytes. Raises Disconnected."""
+async def save_body(receive: Receive, path: Path, *, append: bool = False) -> int:
+    """Write the request body to a new file, or behind what a file has. Returns the body's size in bytes.
+
+    Raises Disconnected; what had arrived by then is in the file.
+    """
     size, pending = 0, bytearray()
-    with path.open("wb", buffering=0) as out:
+    with path.open("ab" if append else "wb", buffering=0) as out:
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
+                out.write(pending)
                 raise Disconnected
             piece = message.get("body", b"")
             size += len(piece)

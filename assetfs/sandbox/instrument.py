@@ -10,11 +10,12 @@
     POST   /_sandbox/switches          change some: {"name": value}
 
 Fault kinds and their options: `status` (status, retry_after, headers, body), `delay` (seconds), `slow`
-(bytes_per_second), `cut` (after: body bytes, reset), `drop` (reset; the request is read, nothing is answered or
-done), `lost_answer` (it is done, but not answered), `hang`, `wrong_range` (value), `no_range` (200 for a ranged
-request), `not_found_200`, `corrupt`, `no_gzip`, `long_json` (bytes), `other_status` (status, 210 by default).
-`match.kind` is the protocol's word for a path (Jama: rpc, upload, download, public, status, other), `match.call` an
-RPC method's name, `match.path` a regular expression.
+(bytes_per_second), `cut` (after: body bytes, reset), `cut_upload` (after: bytes of the request's body, reset),
+`drop` (reset; the request is read, nothing is answered or done), `lost_answer` (it is done, but not answered),
+`hang`, `wrong_range` (value), `no_range` (200 for a ranged request), `not_found_200`, `corrupt`, `no_gzip`,
+`long_json` (bytes), `other_status` (status, 210 by default).
+`match.kind` is the protocol's word for a path (Jama: rpc, upload, download, public, status, other; Midas: rpc, rest,
+download, page, other), `match.call` an RPC method's name, `match.path` a regular expression.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class Instrumented(Protocol):
     def kind(self, method: str, path: str) -> str:
         """This protocol's word for a path."""
 
-    def calls(self, kind: str, body: bytes) -> list[str] | None:
-        """The RPC methods in a body; None when bodies of this kind are not to be read ahead."""
+    def calls(self, kind: str, body: bytes, query: bytes) -> list[str] | None:
+        """The RPC methods in a body and a query; None when bodies of this kind are not to be read ahead."""
 
     def apply_switches(self, values: dict[str, Any]) -> None:
         """Change lasting behaviour. Raises ValueError for a name or value that is not known."""
@@ -89,10 +90,13 @@ class Front:
         entry = self.log.begin(scope["method"], scope["path"], kind, client, headers)
         receive, send = _counting(entry, receive, send)
         try:
-            if self.app.calls(kind, b"") is not None and (content_length(scope) or 0) <= READ_AHEAD:
+            query = scope["query_string"]
+            calls = self.app.calls(kind, b"", query)
+            if calls is not None and (content_length(scope) or 0) <= READ_AHEAD:
                 body = await read_body(receive)
-                self.log.name_calls(entry, self.app.calls(kind, body) or [])
+                calls = self.app.calls(kind, body, query)
                 receive = _replayed(body, receive)
+            self.log.name_calls(entry, calls or [])
             fault = self.faults.strike(entry)
             if fault is None:
                 await _draining(self.app, scope, receive, send)

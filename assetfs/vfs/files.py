@@ -73,6 +73,11 @@ class Files:
         if is_virtual(inode.node):
             if writing:
                 raise ReadOnly(inode.node.id)
+            shown = fs.virtual.staged(inode.node)
+            if shown is not None:
+                return Opened(
+                    self._add(FileHandle(inode, None, shown, writing=False)), keep_cache=False, direct_io=True
+                )
             content = fs.virtual.content(inode.node)
             return Opened(fs.handles.add(BytesHandle(inode, content)), keep_cache=False, direct_io=True)
         if writing:

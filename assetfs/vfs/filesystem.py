@@ -44,6 +44,8 @@ class Timeouts(msgspec.Struct, frozen=True):
     entries: float = 1.0
     negative: float = 5.0
     listings: float = 60.0
+    patience: float = 5.0
+    """How long a listing past its time is waited for anew, before the old one serves."""
 
 
 class FileSystem:
@@ -68,7 +70,15 @@ class FileSystem:
         self.timeouts = timeouts
         self.inodes = Inodes(root)
         self.handles = Handles()
-        self.folders = Folders(repository, store.catalogue, nursery, clock, ttl=timeouts.listings)
+        self.folders = Folders(
+            repository,
+            store.catalogue,
+            nursery,
+            clock,
+            ttl=timeouts.listings,
+            patience=timeouts.patience,
+            taken={root.id: FOLDER},
+        )
         self.sizes = Sizes(repository, store.catalogue, self.folders, nursery)
         self.xattrs = Xattrs(
             repository, self.folders, clock, self._facts, self.staged_of, self._save, ttl=timeouts.listings
@@ -129,13 +139,16 @@ class FileSystem:
             return placed
         if is_local(folder.id):
             return None
-        node = (await self.folders.open(folder)).find(name)
+        listing = await self.folders.open(folder)
+        node = listing.find(name)
         if (placed := self._placed(folder, name)) is not None:
             return placed  # meanwhile
         if node is None and name[:1] in (b".", b"@") and self.repository.capabilities.hidden:
             return await self.repository.hidden(folder, name.decode("utf-8", "surrogateescape"))
         if node is not None and self.writeback is not None and self.writeback.overlay.hides(folder.id, node.id):
             return None
+        if node is not None and self.writeback is not None:
+            return self.writeback.overlay.newest(node, listing.fetched)
         return node
 
     def _placed(self, folder: Node, name: bytes) -> Node | None:
@@ -182,9 +195,11 @@ class FileSystem:
         if is_virtual(inode.node):
             entries = self.virtual.entries(inode.node)
         else:
-            entries = [] if is_local(inode.node.id) else (await self.folders.open(inode.node)).entries
+            listing = None if is_local(inode.node.id) else await self.folders.open(inode.node)
+            entries = listing.entries if listing is not None else []
             if self.writeback is not None:
-                entries = self.writeback.overlay.merge(inode.node.id, entries)
+                begun = listing.fetched if listing is not None else 0.0
+                entries = self.writeback.overlay.merge(inode.node.id, entries, begun)
         return self.handles.add(FolderHandle(inode, entries, self.clock()))
 
     def read_folder(self, handle: int, start: int) -> Iterator[tuple[bytes, Attributes, int, Node | None]]:
@@ -247,11 +262,9 @@ class FileSystem:
         if self.writeback is None:
             raise ReadOnly("mounted read-only")
         here = self.describe(inode)
-        wanted = ((mode, here.mode), (uid, here.uid), (gid, here.gid))
-        if not is_local(inode.node.id) and (
-            any(new is not None and stat.S_IMODE(new) != stat.S_IMODE(old) for new, old in wanted[:1])
-            or any(new is not None and new != old for new, old in wanted[1:])
-        ):
+        same = mode is None or stat.S_IMODE(mode) == stat.S_IMODE(here.mode)
+        same = same and uid in (None, here.uid) and gid in (None, here.gid)
+        if not same and not is_local(inode.node.id):
             raise NotPermitted("owner and mode of what a repository has cannot be changed")
         if size is not None:
             await self.files.truncate(inode, size, handle)

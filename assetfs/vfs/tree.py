@@ -64,12 +64,15 @@ class Tree:
 
     @staticmethod
     def _raw(name: bytes) -> str:
-        """The server's text for a name. Raises NameRejected for bytes that are no text."""
+        """The server's text for a name. Raises NameRejected for bytes that are no text, and for what would be shown
+        under another name than it was given."""
         raw = names.decode(name)
         try:
             raw.encode()
         except UnicodeEncodeError:
             raise NameRejected("the name is not UTF-8") from None
+        if names.encode(raw) != name:
+            raise NameRejected(f"such a name would be shown as {names.encode(raw)!r}")
         return raw
 
     # ---- making -------------------------------------------------------------------------------------------------
@@ -273,17 +276,14 @@ class Tree:
         held = writeback.holding.end(node.id)
         if held is not None and held.old == new and from_ is to:
             return
-        if (
-            held is None
-            and over is None
-            and from_ is to
-            and node.kind is Kind.FILE
-            and writeback.admission.is_backup(new)
-        ):
+        ours = writeback.of(over.id) if over is not None else None
+        free = over is None or is_local(over.id)
+        if held is None and free and from_ is to and node.kind is Kind.FILE and writeback.admission.is_backup(new):
             size = await self._fs.sizes.of(node, from_.node.id)
+            if ours is not None:
+                writeback.forget(ours)  # an older backup
             writeback.holding.hold(msgspec.structs.replace(node, size=size), from_.node, old, new)
             return
-        ours = writeback.of(over.id) if over is not None else None
         theirs = over if over is not None and not is_local(over.id) else None
         async with self._nothing_on_its_way(writeback, ours):
             if from_ is to:

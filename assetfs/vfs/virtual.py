@@ -3,6 +3,7 @@
     .assetfs/status.json      what the mount is doing, made anew at every open
     .assetfs/by-id/<id>       a link to where the node is in the tree
     .assetfs/uploads/<n>.txt  one for everything that is still owed to the server: what, where, why
+    .assetfs/uploads/<n>      its content, wherever it is in the tree; answers to its name, and is not listed
 
 Commands are attributes of `.assetfs` itself that do something when they are set, and are never listed:
 `user.assetfs.flush` starts every upload now; `user.assetfs.retry` and `user.assetfs.discard` take the number of an
@@ -74,12 +75,20 @@ class Virtual:
         assert self._writeback is not None
         return {f"{staged.entry.number}.txt".encode(): staged for staged in self._writeback.accounts.owed()}
 
+    def staged(self, node: Node) -> Staged | None:
+        """The file whose content a virtual node shows, if it shows one."""
+        if self._writeback is None or not node.id.startswith(f"{UPLOADS}/"):
+            return None
+        return self._owed().get(node.name.encode() + b".txt")
+
     async def lookup(self, folder: Node, name: bytes) -> Node:
         """A virtual node by its name. Raises NotFound."""
         if folder.id == self.folder.id and name in self._entries:
             return self._entries[name]
         if folder.id == UPLOADS and self._writeback is not None and name in self._owed():
             return self._node(f"uploads/{name.decode()}", Kind.FILE, size=0)
+        if folder.id == UPLOADS and self._writeback is not None and name + b".txt" in self._owed():
+            return self._node(f"uploads/{name.decode()}", Kind.FILE, size=self._owed()[name + b".txt"].size)
         if folder.id == PREFIX + "by-id":
             return await self._by_id(names.decode(name))
         raise NotFound(f"no {name!r} in {folder.id}")

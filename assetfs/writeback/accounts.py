@@ -9,13 +9,16 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from assetfs.repository import ValueRejected
-from assetfs.writeback.journal import Entry
+from assetfs.writeback.journal import Entry, read
+from assetfs.writeback.ranges import Ranges
 from assetfs.writeback.states import Event, State
 
 if TYPE_CHECKING:
@@ -47,6 +50,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     node: str | None
     """The asset whose new content it is."""
     staging_file: str
+    missing: int = 0
+    """Bytes that are not in the staging file, because they are still those of the asset."""
 
 
 class Happened(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +73,28 @@ def state_of(entry: Entry) -> str:
     return "conflict" if entry.error.startswith(CONFLICT) else entry.state.value
 
 
+def _account(entry: Entry, written: Ranges, path: Path, sent: int = 0) -> Account:
+    return Account(
+        number=entry.number,
+        place=place(entry),
+        state=state_of(entry),
+        size=entry.size,
+        sent=sent,
+        attempts=entry.attempts,
+        error=entry.error,
+        node=entry.target.id if entry.target is not None else None,
+        staging_file=str(path),
+        missing=sum(stop - start for start, stop in written.missing(0, entry.base_limit)),
+    )
+
+
+def recorded(journal: Path, staging: Path) -> Iterator[Account]:
+    """What a journal says is owed while no daemon has it. Raises JournalDamaged."""
+    for entry in read(journal):
+        if entry.state in OWED and not entry.folder:
+            yield _account(entry, Ranges.unpack(entry.written), staging / str(entry.file or entry.number))
+
+
 class Accounts:
     """What a mount owes now."""
 
@@ -84,17 +111,7 @@ class Accounts:
 
     def of(self, staged: Staged) -> Account:
         entry = staged.entry
-        return Account(
-            number=entry.number,
-            place=place(entry),
-            state=state_of(entry),
-            size=entry.size,
-            sent=self.sent.get(entry.number, 0),
-            attempts=entry.attempts,
-            error=entry.error,
-            node=entry.target.id if entry.target is not None else None,
-            staging_file=str(staged.path),
-        )
+        return _account(entry, staged.written, staged.path, self.sent.get(entry.number, 0))
 
     def conflict(self, old: str, staged: Staged, reason: str) -> None:
         """Somebody else's content has the name now; ours is kept beside it."""

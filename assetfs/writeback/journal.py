@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -145,13 +146,7 @@ class Journal:
             yield self._entry(number, state, blob)
 
     def _entry(self, number: int, state: str, blob: bytes) -> Entry:
-        try:
-            entry = self._decode.decode(blob)
-            entry.state = State(state)
-        except (msgspec.MsgspecError, ValueError) as damage:
-            raise JournalDamaged(f"{self.path}, row {number}: {damage}") from None
-        entry.number = number
-        return entry
+        return _row(self.path, self._decode, number, state, blob)
 
     def _change(self, statement: str, *values: object) -> int:
         """One statement. A full disk may have room in the log once that is folded into the database: it is tried."""
@@ -252,6 +247,32 @@ class Journal:
 
     def close(self) -> None:
         self._db.close()
+
+
+def _row(path: Path, decoder: msgspec.msgpack.Decoder[Entry], number: int, state: str, blob: bytes) -> Entry:
+    try:
+        entry = decoder.decode(blob)
+        entry.state = State(state)
+    except (msgspec.MsgspecError, ValueError) as damage:
+        raise JournalDamaged(f"{path}, row {number}: {damage}") from None
+    entry.number = number
+    return entry
+
+
+def read(path: Path) -> list[Entry]:
+    """All rows of a journal, oldest first, without a lock and without changing it; none where there is no journal.
+    Raises JournalDamaged."""
+    if not path.exists():
+        return []
+    decoder = msgspec.msgpack.Decoder(Entry, dec_hook=_decoded)
+    db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+    try:
+        rows = db.execute("SELECT number, state, entry FROM files ORDER BY number").fetchall()
+    except sqlite3.DatabaseError as damage:
+        raise JournalDamaged(f"{path}: {damage}") from None
+    finally:
+        db.close()
+    return [_row(path, decoder, *row) for row in rows]
 
 
 def _encoded(value: object) -> object:

@@ -26,3 +26,16 @@ def server(current: RunningSandbox) -> Iterator[RunningSandbox]:
 def legacy() -> Iterator[RunningSandbox]:
     with start_sandbox("jama", profile="legacy") as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def midas_server() -> Iterator[RunningSandbox]:
+    with start_sandbox("midas") as running:
+        yield running
+
+
+@pytest.fixture
+def midas(midas_server: RunningSandbox) -> Iterator[RunningSandbox]:
+    midas_server.reset()
+    yield midas_server
+    midas_server.reset()

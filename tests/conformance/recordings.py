@@ -1,10 +1,12 @@
 """Recordings of real servers: steps that each send one request exactly as it was sent, and the answer that came.
 
-    {"server": ..., "vars": {...}, "steps": [{"name", "request": {"method", "path", "headers", "json"|"text"|"base64"},
+    {"server": ..., "vars": {...}, "steps": [{"name",
+     "request": {"method", "path", "headers", "json" | "text" | "base64" | "form" | "multipart"},
      "capture": {"name": "json:a.0.b" | "header:location" | "text"},
-     "expect": {"status", "headers", "json", "text", "sha256", "length"}}]}
+     "expect": {"status", "headers", "json", "text", "sha256", "length"} or {"disconnect": true}}]}
 
-In `expect`, headers are shell wildcards, null for one that must be absent; `json` and `text` are patterns.
+A part of `multipart` is [field, file name or null, text, content type or null]. In `expect`, headers are shell
+wildcards, null for one that must be absent; `json` and `text` are patterns.
 """
 
 from __future__ import annotations
@@ -61,7 +63,10 @@ class Player:
 
     def play(self, step: Step) -> Difference:
         """Send a step's request. Returns how the answer differs; captures what later steps need when it does not."""
-        answer = self._send(filled(step.request, self.variables))
+        try:
+            answer = self._send(filled(step.request, self.variables))
+        except httpx.RemoteProtocolError as error:
+            return None if step.expect.get("disconnect") else str(error)
         found = judge(filled(step.expect, self.variables), answer)
         if found is None:
             self.variables |= {name: captured(how, answer) for name, how in step.capture.items()}
@@ -77,11 +82,21 @@ class Player:
             content = request["text"].encode()
         elif "base64" in request:
             content = base64.b64decode(request["base64"])
-        return self.client.request(request["method"], self.base + request["path"], headers=headers, content=content)
+        files = [_part(*part) for part in request["multipart"]] if "multipart" in request else None
+        url, form = self.base + request["path"], request.get("form")
+        return self.client.request(request["method"], url, headers=headers, content=content, data=form, files=files)
+
+
+def _part(
+    field_name: str, name: str | None, text: str, kind: str | None
+) -> tuple[str, tuple[str | None, bytes, str | None]]:
+    return field_name, (name, text.encode(), kind)
 
 
 def judge(expect: dict[str, Any], answer: httpx.Response) -> Difference:
     """How an answer differs from what is expected; None when it does not."""
+    if expect.get("disconnect"):
+        return f"status {answer.status_code} instead of a broken connection"
     if expect.get("status", answer.status_code) != answer.status_code:
         return f"status {answer.status_code} instead of {expect['status']}: {answer.text[:160]}"
     for name, wanted in expect.get("headers", {}).items():

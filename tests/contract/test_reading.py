@@ -166,22 +166,27 @@ async def test_an_empty_file(world: World, repository: Repository, area: Node) -
 async def test_another_version_is_never_taken_for_the_old(
     world: World, repository: Repository, area: Node, fresh: Fresh
 ) -> None:
-    old = await repository.stat(world.put(area.id, world.samples.name, fresh(100)))
+    content = fresh(100)
+    old = await repository.stat(world.put(area.id, world.samples.name, content))
     sizes = await repository.measure([old])
     opened = msgspec.structs.replace(old, size=sizes[old.id])
     newer = fresh(150)
     now = await repository.stat(world.overwrite(old.id, newer))
     assert now.version != old.version
     for start in (0, 50):
-        with pytest.raises((VersionChanged, NotFound)):
-            await fetched(repository, opened, start, 100)
+        try:
+            sink = await fetched(repository, opened, start, 100)
+        except (VersionChanged, NotFound):
+            continue
+        assert sink.content == content[start:], "a server that keeps versions may deliver the old one"
     assert (await fetched(repository, now)).content == newer
 
 
 async def test_a_version_of_the_same_size_is_betrayed_by_its_digest(
     world: World, repository: Repository, area: Node, fresh: Fresh
 ) -> None:
-    old = await repository.stat(world.put(area.id, world.samples.name, fresh(100)))
+    content = fresh(100)
+    old = await repository.stat(world.put(area.id, world.samples.name, content))
     world.overwrite(old.id, fresh(100))
     try:
         sink = await fetched(repository, old)
@@ -189,7 +194,7 @@ async def test_a_version_of_the_same_size_is_betrayed_by_its_digest(
         return
     assert old.digest is not None
     algorithm, _, digest = old.digest.partition(":")
-    assert hashlib.new(algorithm, sink.content).hexdigest() != digest
+    assert (hashlib.new(algorithm, sink.content).hexdigest() == digest) is (sink.content == content)
 
 
 async def test_the_digest_is_of_the_content(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:

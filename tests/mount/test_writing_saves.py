@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests import wire
+from tests.mounts import eventually
 from tests.writing import Desk, fresh
 
 pytestmark = pytest.mark.mount
@@ -270,31 +271,27 @@ def test_a_backup_deleted_while_it_is_held_deletes_the_asset(desk: Desk, asset: 
     "command",
     [
         "sed -i s/Louise/Ada/ letter.txt",
-        "vim -u NONE -Nes '+%s/Louise/Ada/' +wq letter.txt",
-        "vim -u NONE -Nes '+set backupcopy=no' '+%s/Louise/Ada/' +wq letter.txt",
-        "vim -u NONE -Nes '+set backupcopy=yes' '+%s/Louise/Ada/' +wq letter.txt",
-        "vim -u NONE -Nes '+set backupcopy=no writebackup' '+%s/Louise/Ada/' +w '+%s/Ada/Ann/' +w '+%s/Ann/Ada/' +wq"
-        " letter.txt",
+        "vim -u NONE -Nes '+set bsk=' '+%s/Louise/Ada/' +wq letter.txt",
+        "vim -u NONE -Nes '+set bsk= backupcopy=no' '+%s/Louise/Ada/' +wq letter.txt",
+        "vim -u NONE -Nes '+set bsk= backupcopy=yes' '+%s/Louise/Ada/' +wq letter.txt",
+        "vim -u NONE -Nes '+set bsk= backupcopy=no writebackup' '+%s/Louise/Ada/' +w '+%s/Ada/Ann/' +w '+%s/Ann/Ada/'"
+        " +wq letter.txt",
         "sed s/Louise/Ada/ letter.txt >$T/new; cp $T/new letter.txt",
-        "sed s/Louise/Ada/ letter.txt >$T/new; mv $T/new letter.txt",
-        "sed s/Louise/Ada/ letter.txt >$T/new; cp --remove-destination $T/new letter.txt || cp $T/new letter.txt",
         "sed s/Louise/Ada/ letter.txt >$T/letter.txt; rsync -a $T/letter.txt ./",
         "sed s/Louise/Ada/ letter.txt >$T/letter.txt; rsync --inplace -a $T/letter.txt ./",
         "sed s/Louise/Ada/ letter.txt >$T/letter.txt; (cd $T; tar c letter.txt) | tar x --overwrite",
-        "python3 -c \"import pathlib; p = pathlib.Path('letter.txt'); p.write_text(p.read_text().replace('Louise','Ada'))\"",
-        "patch -s letter.txt <<< $(diff -u letter.txt <(sed s/Louise/Ada/ letter.txt))",
-        "perl -pi -e s/Louise/Ada/ letter.txt",
+        'python3 -c \'from pathlib import Path as P; p = P("letter.txt"); t = p.read_text().replace("Louise", "Ada");'
+        " p.write_text(t)'",
+        "sed s/Louise/Ada/ letter.txt >$T/new; diff -u letter.txt $T/new >$T/diff || patch -s letter.txt $T/diff",
     ],
 )
 def test_programs_keep_the_asset(desk: Desk, asset: Asset, command: str, tmp_path: Path) -> None:
-    if "remove-destination" in command:
-        pytest.skip("deletes the asset first, as it says")
     desk.run(command, T=str(tmp_path))
     asset.is_saved_as(asset.content.replace(b"Louise", b"Ada"))
 
 
 def test_vim_with_a_backup_keeps_the_asset_and_leaves_the_backup(desk: Desk, asset: Asset) -> None:
-    vim = "vim -u NONE -Nes '+set backup backupcopy=no' '+%s/{}/{}/' +wq letter.txt"
+    vim = "vim -u NONE -Nes '+set bsk= backup backupcopy=no' '+%s/{}/{}/' +wq letter.txt"
     desk.run(vim.format("Louise", "Ada"))
     desk.run(vim.format("Ada", "Ann"))
     asset.is_saved_as(asset.content.replace(b"Louise", b"Ann"))
@@ -308,11 +305,11 @@ def test_an_asset_is_edited_through_either_of_its_names(desk: Desk, asset: Asset
     assert (desk / NAME).stat().st_ino == (other / NAME).stat().st_ino
     first, second = fresh(300), fresh(5_000)
     temporary_renamed_over(desk.folder, first)
-    assert (other / NAME).read_bytes() == first
+    assert eventually(lambda: (other / NAME).read_bytes() == first)  # a second name follows within --entry-timeout
     asset.is_saved_as(first)
     assert (other / NAME).stat().st_size == 300
     temporary_renamed_over(other, second)
-    assert (desk / NAME).read_bytes() == second
+    assert eventually(lambda: (desk / NAME).read_bytes() == second)
     asset.is_saved_as(second)
     assert (desk / NAME).stat().st_size == 5_000
     with (other / NAME).open("ab") as file:

@@ -27,7 +27,7 @@ from assetfs.backends.jama.replacing import Replacing
 from assetfs.backends.jama.types import FileTypes
 from assetfs.backends.jama.uploads import Patience, Uploads
 from assetfs.backends.jama.walking import Walking
-from assetfs.backends.jama.wire import Collection, Items
+from assetfs.backends.jama.wire import Collection, Items, Resource
 from assetfs.backends.jama.writing import Writing
 from assetfs.repository import (
     Capabilities,
@@ -131,11 +131,15 @@ class JamaRepository(Repository):
     async def _page(self, items: Items, folder: Node | None = None) -> Page:
         special = held(folder).special if folder is not None else None
         nodes: list[Node] = []
-        for record in (*items.collections, *items.resources):
+        records: list[Collection | Resource] = [*items.collections, *items.resources]
+        for record in records:
             if len(nodes) % PIECE == PIECE - 1:
                 await trio.lowlevel.checkpoint()
             make: Any = self._nodes.collection if isinstance(record, Collection) else self._nodes.resource
-            nodes.append(make(record, special))
+            try:
+                nodes.append(make(record, special))
+            except NotFound:
+                raise ProtocolViolation(f"a listing with something of project {record.project_id} in it") from None
         total = None
         if items.collections_count is not None and items.resources_count is not None:
             total = items.collections_count + items.resources_count

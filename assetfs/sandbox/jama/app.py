@@ -72,7 +72,7 @@ class Jama:
         """rpc, upload, download, public, status or other."""
         return self._route(path)[0]
 
-    def calls(self, kind: str, body: bytes) -> list[str] | None:
+    def calls(self, kind: str, body: bytes, query: bytes) -> list[str] | None:
         """The RPC methods in a body."""
         return rpc.call_names(body) if kind == "rpc" else None
 

@@ -10,20 +10,21 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from assetfs.sandbox.jama.access import Access
 from assetfs.sandbox.jama.errors import NO_PROJECT, WRONG_ARGUMENT, Refused
 from assetfs.sandbox.jama.profiles import Profile
+from assetfs.sandbox.switches import Switchboard
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BIGGEST = 2**63 - 1  # what SQLite takes for an integer
 
 
 @dataclass
-class Switches:
+class Switches(Switchboard):
     """Lasting behaviour that a test can change while the server runs."""
 
     site: str = "http://canary.invalid/"  # what `urls` are built from: never the endpoint
@@ -32,19 +33,6 @@ class Switches:
     body_416: bool = False  # an old server's 416: with the whole file as its body
     product_join: bool = False  # a listing takes 3.3 µs per (child x member) of each collection in it
     stale_lock: bool = False  # uploads find the lock of a server that died while assembling
-    keep_alive: float = 2.0  # seconds until an idle connection is closed
-
-    def change(self, values: dict[str, Any]) -> None:
-        """Set some switches. Raises ValueError when a name or a value's type is not known."""
-        known = {item.name: type(getattr(self, item.name)) for item in fields(self)}
-        for name, value in values.items():
-            if name not in known:
-                raise ValueError(f"no such switch: {name}; there are {', '.join(known)}")
-            wanted: type | tuple[type, ...] = (int, float) if known[name] is float else known[name]
-            if not isinstance(value, wanted):
-                raise ValueError(f"{name} takes a {known[name].__name__}")
-        for name, value in values.items():
-            setattr(self, name, value)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,29 @@
+"""Midas Server, Kitware's store for research data, over its web API (version 3).
+
+midas+https://ann%40example.org@host/midas     communities, and the user's own folders
+"""
+
+from __future__ import annotations
+
+from assetfs.backends import Address, Backend, Option
+from assetfs.backends.midas.repository import MidasRepository
+from assetfs.transport import TransportOptions
+
+OPTIONS = (
+    Option("appname", str, "Default", "The application name that the API key belongs to."),
+    Option("time_zone", str, "UTC", "The server's time zone (its setting time_zone): its dates do not say."),
+)
+
+
+def open_repository(address: Address, options: TransportOptions) -> MidasRepository:
+    """A repository that has not asked the server anything yet."""
+    return MidasRepository(address, options)
+
+
+BACKEND = Backend(
+    name="midas",
+    title="Midas Server",
+    open=open_repository,
+    options=OPTIONS,
+    secret_name="API key or password",
+)

@@ -1,0 +1,135 @@
+"""Midas for the suite: seeding, and acting as somebody else, by the wire protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from assetfs.backends import Address
+from assetfs.backends.midas.repository import MidasRepository
+from assetfs.repository import NodeId, Repository
+from assetfs.transport import TransportOptions
+from tests.contract.world import Budget, Entry, Samples, World
+from tests.midas import MidasClient
+from tests.sandboxes import RpcError, RunningSandbox
+
+DESCRIPTION = "user.midas.description"
+
+SAMPLES = Samples(
+    name="letter.txt",
+    refused_name=None,
+    hostile_names=("a/b.txt", "../../etc/x.txt", "line\nbreak.txt", "%2F.txt", "é e\u0301.txt", " blank .txt"),
+    attribute=DESCRIPTION,
+    read_only="user.midas.md5",
+    unknown="user.midas.nonsense",
+    bad_values={
+        DESCRIPTION: b"\xff\xfe",
+        "user.midas.privacy": b"Secret",
+        "user.midas.meta.count@int": b"many",
+        "user.midas.meta.long": b"x" * 1025,
+    },
+    changed_names=("", "nul\0"),
+)
+
+# Section 9: nothing about items comes in bulk, so a cold listing asks for each one's file, and attributes for each
+# one's values. An upload looks whether the name is free, makes the item, gets a token, sends,
+# verifies, and gives it its name.
+BUDGET = Budget(connect=3, listing=51, metadata_of_many=50, small_read=1, upload=6, replace=5)
+
+
+class MidasWorld(World):
+    """A Midas sandbox; somebody else is its administrator, as we are."""
+
+    samples = SAMPLES
+    budget = BUDGET
+    faults = True
+
+    def __init__(self, running: RunningSandbox) -> None:
+        self.running = running
+        self.client = MidasClient.admin(running)
+
+    # ---- we -------------------------------------------------------------------------------------------------------
+
+    def open(self, *, credential: str | None = None, port: int | None = None, **options: Any) -> Repository:
+        url = urlsplit(self.running.url)
+        if port is not None:
+            url = url._replace(netloc=f"{url.hostname}:{port}")
+        secret = self.running.credential if credential is None else credential
+        user = self.running.info["email"]
+        return MidasRepository(
+            Address(backend="midas", url=url, user=user, secret=secret, options=options), TransportOptions()
+        )
+
+    @property
+    def user(self) -> str:
+        return str(self.running.info["email"])
+
+    # ---- somebody else --------------------------------------------------------------------------------------------
+
+    def top(self) -> NodeId:
+        return f"f{self.running.info['private_folder']}"
+
+    def make_folder(self, folder: NodeId, name: str) -> NodeId:
+        return f"f{self.client.folder(name, folder[1:])}"
+
+    def put(self, folder: NodeId, name: str, content: bytes) -> NodeId:
+        return f"i{self.client.item(int(folder[1:]), name, content)}"
+
+    def overwrite(self, node: NodeId, content: bytes) -> NodeId:
+        self.client.put(int(node[1:]), "fresh.txt", content)
+        return node
+
+    def _record(self, node: NodeId) -> Any:
+        return self.client.call("item.get" if node[0] == "i" else "folder.get", id=node[1:])
+
+    def _edit(self, node: NodeId, **fields: str) -> None:
+        record = self._record(node)
+        method = "item.create" if node[0] == "i" else "folder.create"
+        self.client.call(method, **{"uuid": record["uuid"], "name": _plain(record["name"]), **fields})
+
+    def rename(self, node: NodeId, name: str) -> None:
+        self._edit(node, name=name)
+
+    def destroy(self, node: NodeId) -> None:
+        try:
+            self.client.call("item.delete" if node[0] == "i" else "folder.delete", id=node[1:])
+        except RpcError as error:
+            raise LookupError(str(error)) from error
+
+    def entries(self, folder: NodeId) -> list[Entry]:
+        children = self.client.call("folder.children", id=folder[1:])
+        return [Entry(f"f{one['folder_id']}", _plain(one["name"]), None) for one in children["folders"]] + [
+            Entry(f"i{one['item_id']}", _plain(one["name"]), self._content(one["item_id"]), one)
+            for one in children["items"]
+        ]
+
+    def _content(self, item: str) -> bytes:
+        form = {"items": item, "authToken": self.client.token}
+        return self.client.http.post("/download/", data=form).content
+
+    def attributes(self, node: NodeId) -> Mapping[str, set[str]]:
+        lines = _plain(self._record(node)["description"]).split("\n")
+        return {DESCRIPTION: {line.strip() for line in lines} - {""}}
+
+    def describe(self, node: NodeId, values: Sequence[str], tags: Sequence[str] = ()) -> None:
+        self._edit(node, description="\n".join(values))
+
+    # ---- the server's side ----------------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        self.running.reset()
+
+    def requests(self) -> list[Mapping[str, Any]]:
+        return self.running.listing()
+
+    def arm(self, fault: str, **options: Any) -> None:
+        self.running.arm(fault, **options)
+
+
+def _plain(text: str) -> str:
+    """Text that the server encodes twice."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
