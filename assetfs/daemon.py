@@ -20,6 +20,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import trio
 
 from assetfs import __version__, names
@@ -45,10 +46,14 @@ from assetfs.repository import (
 )
 from assetfs.vfs.attributes import Ownership
 from assetfs.vfs.filesystem import FileSystem, Timeouts
+from assetfs.writeback.accounts import recorded
 from assetfs.writeback.journal import Journal, JournalDamaged
 from assetfs.writeback.writeback import Settings, WriteBack
 
 log = logging.getLogger("assetfs")
+
+PATIENCE = 5.0
+"""Seconds that a program waits for a newer listing of a folder, at most a quarter of what one operation may take."""
 
 LISTED = 1000
 """Uploads that the status document names one by one."""
@@ -185,6 +190,8 @@ async def _mounted(
             status = StatusDocument(config, identity, repository, store)
             writeback = None if read_only else await trio.to_thread.run_sync(_write_back, config, repository, store)
             status.writeback = writeback
+            if writeback is not None:
+                await writeback.holding.refresh()
             fs = FileSystem(
                 repository,
                 root,
@@ -192,7 +199,11 @@ async def _mounted(
                 nursery,
                 owner=Ownership(config.uid, config.gid, config.umask, read_only),
                 timeouts=Timeouts(
-                    config.attr_timeout, config.entry_timeout, config.negative_timeout, config.list_timeout
+                    config.attr_timeout,
+                    config.entry_timeout,
+                    config.negative_timeout,
+                    config.list_timeout,
+                    patience=min(PATIENCE, config.timeout / 4),
                 ),
                 status=status.document,
                 writeback=writeback,
@@ -253,6 +264,16 @@ def _write_back(config: MountConfig, repository: Repository, store: ContentStore
     except OSError as error:
         raise MountFailed(f"{folder} cannot be written: {error.strerror}; mount with --read-only, or mend it") from None
     return writeback
+
+
+def owed(config: MountConfig) -> list[dict[str, object]]:
+    """What the journal says is owed, without a mount; `missing` is how many bytes are still the server's. Changes
+    nothing. Raises MountFailed when the journal cannot be read."""
+    folder = state_folder(config)
+    try:
+        return [msgspec.to_builtins(account) for account in recorded(folder / "journal.sqlite", folder / "staging")]
+    except JournalDamaged as damage:
+        raise MountFailed(f"{damage}: what was written is in {folder / 'staging'}") from None
 
 
 async def _announce(
@@ -328,13 +349,15 @@ class StatusDocument:
         """What is owed to the server: files that wait or are refused, and renames that are held back. All of them
         together are what an unmount would leave."""
         if self.writeback is None:
-            return {"pending": 0, "failed": 0, "held": 0, "list": []}
-        owed = [self.writeback.account(staged) for staged in self.writeback.owed()]
-        failed = sum(account["state"] == "failed" for account in owed)
+            return {"pending": 0, "failed": 0, "held": 0, "totals": {}, "happened": [], "list": []}
+        accounts = self.writeback.accounts
+        owed = [accounts.of(staged) for staged in accounts.owed()]
+        failed = sum(account.state == "failed" for account in owed)
         return {
             "pending": len(owed) - failed,
             "failed": failed,
             "held": len(self.writeback.holding),
-            **self.writeback.uploader.counts,
+            "totals": dict(self.writeback.uploader.counts),
+            "happened": list(accounts.conflicts),
             "list": owed[:LISTED],
         }

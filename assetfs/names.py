@@ -15,7 +15,7 @@ No local path is ever built from these names.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -119,9 +119,9 @@ class Names(Generic[T]):
         return None
 
 
-def assign(siblings: Iterable[Sibling[T]]) -> Names[T]:
-    """Give every sibling its own name. Labels tell nodes of one kind apart; two with the same name, kind and label
-    are the same entry listed twice, and the later one wins."""
+def assign(siblings: Iterable[Sibling[T]], taken: Container[bytes] = ()) -> Names[T]:
+    """Give every sibling its own name; the plain names in `taken` are somebody else's. Labels tell nodes of one kind
+    apart; two with the same name, kind and label are the same entry listed twice, and the later one wins."""
     groups: dict[bytes, list[Sibling[T]]] = {}
     for sibling in siblings:
         groups.setdefault(encode(sibling.name), []).append(sibling)
@@ -134,7 +134,8 @@ def assign(siblings: Iterable[Sibling[T]]) -> Names[T]:
             unique = {_order(s): s for s in group}
             group = [unique[key] for key in sorted(unique)]
             crowds[name] = group
-        plain = group[0] if len(name) <= LIMIT and not (len(group) > 1 and group[0].always) else None
+        free = len(name) <= LIMIT and name not in taken
+        plain = group[0] if free and not (len(group) > 1 and group[0].always) else None
         if plain is not None:
             shown[name] = plain.node
             labels[name] = plain.label

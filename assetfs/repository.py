@@ -402,9 +402,11 @@ class Repository(ABC):
         """
         raise Unsupported(f"{self.name} cannot replace content")
 
-    async def abandon(self, state: Mapping[str, Any]) -> None:
-        """Remove what a transfer with this ledger state may have left on the server. Idempotent."""
-        return
+    async def abandon(self, state: Mapping[str, Any]) -> Node | None:
+        """Remove what a transfer with this ledger state may have left on the server. Idempotent.
+
+        A replacement that had come to its end stays: the node is then returned, as it is now."""
+        return None
 
     async def rename(self, node: Node, folder: Node, name: str, over: Node | None = None) -> Node:
         """Give a node of `folder` another name there. Raises Conflict when the name is taken, NameRejected.
@@ -433,6 +435,12 @@ class Repository(ABC):
         the node has now. Raises ValueRejected (with a reason for people) before anything is sent where the schema
         forbids it, Unsupported for names that the node cannot have, NotFound for a removal of what is not there."""
         raise Unsupported(f"{self.name} cannot change metadata")
+
+    def admit_metadata(self, changes: Mapping[str, bytes]) -> None:
+        """Say before anything is sent whether such values could be set on a new file: no I/O, from what is known.
+
+        Raises ValueRejected, Unsupported."""
+        return
 
     async def set_times(self, node: Node, mtime_ns: int) -> Node:
         """Set the modification time where the server stores it."""

@@ -99,8 +99,9 @@ def drive(_demo: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(scope="session")
 def users_drive(_demo: RunningSandbox, open_folder: Path, ordinary_user: User) -> Iterator[Mounted]:
-    """The same, mounted and used by an ordinary user."""
-    with mounted(_demo.source, _demo.credential, open_folder / "drive", user=ordinary_user) as found:
+    """The same, mounted for reading only and used by an ordinary user."""
+    home = open_folder / "drive"
+    with mounted(_demo.source, _demo.credential, home, "--read-only", user=ordinary_user) as found:
         yield found
 
 

@@ -91,16 +91,15 @@ class Desk:
     # On the way
 
     def uploads(self) -> dict[str, dict[str, Any]]:
-        """What is owed to the server of this folder, by name."""
-        prefix = f"{self.name}/"
+        """What is owed to the server of this folder, and of those whose names begin alike, by name."""
         listed = self.drive.status()["uploads"]["list"]
-        return {u["place"].removeprefix(prefix): u for u in listed if u["place"].startswith(prefix)}
+        return {u["place"].removeprefix(f"{self.name}/"): u for u in listed if u["place"].startswith(self.name)}
 
-    def pending(self) -> dict[str, dict[str, Any]]:
-        return {name: upload for name, upload in self.uploads().items() if upload["state"] != "failed"}
+    def pending(self) -> list[dict[str, Any]]:
+        return [upload for upload in self.drive.status()["uploads"]["list"] if upload["state"] != "failed"]
 
     def flush(self, seconds: float = 20) -> None:
-        """Upload everything now, and wait until nothing of this folder is on its way."""
+        """Upload everything now, and wait until nothing is on its way."""
 
         def done() -> bool:
             self.hurry()
@@ -127,7 +126,15 @@ class Desk:
     def there(self, collection: int | None = None) -> dict[str, dict[str, Any]]:
         """The resources of the collection by title; each title once."""
         found = self.server.rpc(
-            "project_items", [], self.server.info["project"], True, collection or self.collection, 0, 10_000, "title", None
+            "project_items",
+            [],
+            self.server.info["project"],
+            True,
+            collection or self.collection,
+            0,
+            10_000,
+            "title",
+            None,
         )["resources"]
         titles = [resource["title"] for resource in found]
         assert len(titles) == len(set(titles)), f"two of one name: {titles}"
@@ -153,9 +160,10 @@ DeskMaker = Callable[..., AbstractContextManager[Desk]]
 
 @pytest.fixture(scope="session")
 def _studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningSandbox, Mounted]]:
-    with start_sandbox() as server, mounted(
-        server.source, server.credential, tmp_path_factory.mktemp("studio"), *NEVER
-    ) as drive:
+    with (
+        start_sandbox() as server,
+        mounted(server.source, server.credential, tmp_path_factory.mktemp("studio"), *NEVER) as drive,
+    ):
         yield server, drive
 
 
@@ -164,7 +172,7 @@ def desk(_studio: tuple[RunningSandbox, Mounted], request: pytest.FixtureRequest
     """A fresh folder on the drive that all tests share. What a test leaves unsent is discarded."""
     server, drive = _studio
     server.reset()
-    made = Desk(drive, server, f"desk {next(_numbers)}")
+    made = Desk(drive, server, f"desk {next(_numbers):05}")
     yield made
     server.reset()
     clear(made)

@@ -33,6 +33,26 @@ class Document:
         return self._number("uploads", "pending")
 
     @property
+    def owed(self) -> int:
+        """Files and held renames that will go to the server by themselves."""
+        return self.pending + self._number("uploads", "held")
+
+    @property
+    def uploads(self) -> list[dict[str, Any]]:
+        """One by one, the oldest first: as far as the mount tells them."""
+        return self._list("list")
+
+    @property
+    def conflicts(self) -> list[dict[str, Any]]:
+        """Files that were kept beside somebody else's since the mount."""
+        return self._list("happened")
+
+    def _list(self, name: str) -> list[dict[str, Any]]:
+        part = self.content.get("uploads")
+        found = part.get(name) if isinstance(part, dict) else None
+        return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+    @property
     def failed(self) -> int:
         """Files whose upload cannot succeed without somebody's help."""
         return self._number("uploads", "failed")

@@ -20,6 +20,8 @@ from assetfs.failure import Failure, Status
 COMMANDS: dict[str, tuple[str, str]] = {
     "mount": ("assetfs.cli.mount:command", "Mount a repository as a drive."),
     "umount": ("assetfs.cli.umount:umount", "Wait for uploads, then unmount."),
+    "flush": ("assetfs.cli.flush:flush", "Send what is owed to the server now, and wait until nothing is."),
+    "uploads": ("assetfs.cli.uploads:uploads", "What is owed to the server: list, retry, discard, export."),
     "status": ("assetfs.cli.status:status", "What is mounted, and how it is."),
     "demo": ("assetfs.cli.demo:demo", "A repository with sample assets, mounted: look around, or take the tour."),
     "sandbox": ("assetfs.cli.sandbox:sandbox", "One of the embedded servers alone, for tests and trials."),

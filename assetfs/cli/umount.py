@@ -91,8 +91,8 @@ def drain(place: Path, deadline: float) -> int:
             told = document.read(place)
         except (TimeoutError, OSError):
             return 0  # it does not say: unmounting shows what is the matter
-        if not told.pending or time.monotonic() >= deadline:
-            return told.pending + told.failed
+        if not told.owed or time.monotonic() >= deadline:
+            return told.owed + told.failed
         time.sleep(_STEP)
 
 

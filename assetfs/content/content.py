@@ -23,12 +23,16 @@ from assetfs.content.keeping import Keeper
 from assetfs.content.segment import Segment, State
 from assetfs.content.verify import Verdict
 from assetfs.content.window import INITIAL, REQUEST
-from assetfs.repository import Node, ProtocolViolation, RepositoryError, VersionChanged
+from assetfs.repository import Node, Offline, ProtocolViolation, RepositoryError, Unavailable, VersionChanged
 
 if TYPE_CHECKING:
     from assetfs.content.store import ContentStore
 
 log = logging.getLogger("assetfs.content")
+
+PAUSE = 1.0
+"""Seconds for which a fetch is not repeated that has taken long to fail. The kernel asks for the pages of a failed read
+once more, for each reader in turn: with a server that hangs, each of them would wait to the deadline again."""
 
 
 class Content:
@@ -39,6 +43,7 @@ class Content:
         self.node = node
         self.size: int | None = None
         self.prepared = trio.Event()
+        self.closed = trio.Event()
         self.readers = 0
         self.stale = False
         """The server has another version now; what is here goes on serving, the rest is gone."""
@@ -46,6 +51,8 @@ class Content:
         self._starts: list[int] = []
         self.keeper = Keeper(self)
         self._size_known = trio.Event()
+        self._failed: tuple[float, Segment] | None = None
+        """The fetch that found nobody in time while somebody waited for it, and until when that counts."""
 
     # ---- size ---------------------------------------------------------------------------------------------------
 
@@ -104,7 +111,7 @@ class Content:
         if start >= stop:
             return b""
         while True:
-            if self.keeper.verdict is Verdict.BAD:
+            if self.doomed:
                 raise ProtocolViolation(f"the bytes of {self.node.id} do not fit the digest that the server gives")
             missing = self._first_missing(start, stop)
             if missing is None:
@@ -118,6 +125,7 @@ class Content:
             if segment is None:
                 if self.stale and not self.keeper.has(missing):
                     raise VersionChanged(f"{self.node.id} was replaced on the server while it was open")
+                self._pause(missing)
                 await self._demand(missing, stop, ahead)
                 continue
             self._fetch_ahead(missing, ahead)
@@ -127,6 +135,14 @@ class Content:
                 self._trim(segment)
                 if error is not None:
                     raise error
+
+    def _pause(self, position: int) -> None:
+        """Raise again what a fetch of this byte has raised a moment ago."""
+        if self._failed is None:
+            return
+        until, segment = self._failed
+        if trio.current_time() < until and segment.start <= position < segment.stop and segment.error is not None:
+            raise segment.error
 
     @contextmanager
     def _pinned(self, start: int, stop: int) -> Iterator[None]:
@@ -236,6 +252,9 @@ class Content:
                 log.exception("fetch of %s failed", self.node.id)
                 error = ProtocolViolation(f"fetching failed: {type(bug).__name__}")
         self.store.count("fetched_bytes", segment.arrived - segment.start)
+        slow = isinstance(error, Offline) or (isinstance(error, Unavailable) and error.timeout)
+        if slow and segment.watched:
+            self._failed = (trio.current_time() + PAUSE, segment)
         segment.finish(error)
         if segment.state is State.BROKEN and not segment.watched:
             self._trim(segment)
@@ -319,6 +338,11 @@ class Content:
         for segment in list(self.segments):
             if segment.state is State.FILLING:
                 segment.scope.cancel()
+
+    @property
+    def doomed(self) -> bool:
+        """Its bytes do not fit its digest."""
+        return self.keeper.verdict is Verdict.BAD
 
     @property
     def busy(self) -> bool:

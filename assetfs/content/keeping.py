@@ -7,6 +7,7 @@ holds a reader, but for the very end of a file whose digest is not known yet.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,35 @@ class Keeper:
     def give_up(self) -> None:
         """Keep nothing on disk from now on."""
         self._cacheable = False
+
+    async def seed(self, file: int) -> None:
+        """Take the whole content from an open local file, whose bytes the server has confirmed."""
+        if self._writing or not self._cacheable:
+            return
+        self._writing = True
+        try:
+            await trio.to_thread.run_sync(self._seed, file, limiter=self._store.workers)
+        finally:
+            self._writing = False
+        if self.cached is not None and not self.cached.missing and not self._hashing:
+            self._verifier.trust()
+        self.progress()
+
+    def _seed(self, file: int) -> None:
+        """In a thread."""
+        disk, size = self._store.disk, self._content.size
+        assert size is not None
+        try:
+            if self.cached is None:
+                self.cached = self._store.open_cache(self._content)
+            if self.cached is None or disk is None or not disk.admit(size):
+                return
+            for start in range(0, size, REQUEST):
+                self.cached.write(start, memoryview(os.pread(file, REQUEST, start)))
+            if not self.cached.missing:
+                self.cached.mark_verified()
+        except OSError as full:
+            log.warning("the content cache cannot be written: %s", full.strerror)
 
     def needs(self, segment: Segment) -> bool:
         """Whether the running digest is about to need a segment that is nowhere else."""

@@ -67,7 +67,8 @@ class ContentStore:
     async def open(self, node: Node) -> Content:
         """The content of exactly this version of a node, for one more reader; `release` it."""
         key = (node.id, node.version)
-        content = self._contents.get(key)
+        while (content := self._contents.get(key)) is not None and content.doomed and not content.readers:
+            await content.closed.wait()
         if content is None:
             content = self._contents[key] = Content(self, node)
             content.readers += 1
@@ -111,9 +112,13 @@ class ContentStore:
         if self._contents.get((content.node.id, content.node.version)) is content:
             del self._contents[content.node.id, content.node.version]
         content.release()
+        content.closed.set()
         if content.keeper.cached is not None and self.disk is not None:
             cached, content.keeper.cached = content.keeper.cached, None
-            self.start(self._close_cache, cached)
+            if content.doomed:
+                self.disk.close(cached, discard=True)  # here and now: an open that follows must not find it
+            else:
+                self.start(self._close_cache, cached)
 
     async def _close_cache(self, cached: CacheFile) -> None:
         if self.disk is not None:
@@ -145,16 +150,30 @@ class ContentStore:
             return 0
         return self.disk.stored(node.id, node.version)
 
+    def outdated(self, node: Node) -> None:
+        """The server has another version of this node now: who reads this one goes on with what is here."""
+        content = self._contents.get((node.id, node.version))
+        if content is not None:
+            content.stale = True
+
     def distrust(self, content: Content) -> None:
-        """These bytes are not what the server's digest says: nobody gets them again."""
+        """These bytes are not what the server's digest says. Who has them open gets errors; once nobody has, and no
+        worker is busy with them, they are deleted, and the next open fetches anew."""
         self.count("digest_mismatches")
-        if self._contents.get((content.node.id, content.node.version)) is content:
-            del self._contents[content.node.id, content.node.version]
-        if content.keeper.cached is not None and self.disk is not None:
-            self.disk.close(content.keeper.cached, discard=True)
-            content.keeper.cached = None
         content.abandon()
         self.on_distrusted(content.node)
+
+    async def seed(self, node: Node, size: int, file: int) -> None:
+        """Keep a content that is here anyway, in a local file: reading it then asks no server. Raises what `open`
+        raises."""
+        if self.disk is None or node.version is None:
+            return
+        content = await self.open(node)
+        try:
+            if content.size == size:
+                await content.keeper.seed(file)
+        finally:
+            self.release(content)
 
     # ---- what contents ask of it --------------------------------------------------------------------------------
 

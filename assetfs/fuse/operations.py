@@ -12,6 +12,7 @@ would switch attributes off for the life of the mount.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import logging
@@ -92,6 +93,7 @@ class Operations(pyfuse3.Operations):
         self.counts: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self._ready = ready
+        fs.forget_attributes = _forget_attributes
 
     def failed(self, name: str, error: Exception) -> int:
         """Log and count an error; returns its errno."""
@@ -208,7 +210,13 @@ class Operations(pyfuse3.Operations):
     async def create(
         self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: pyfuse3.RequestContext
     ) -> tuple[pyfuse3.FileInfo, pyfuse3.EntryAttributes]:
-        opened, attributes = await self.fs.tree.create(parent_inode, name)
+        opened, attributes = await self.fs.tree.create(
+            parent_inode,
+            name,
+            exclusive=bool(flags & os.O_EXCL),
+            truncate=bool(flags & os.O_TRUNC),
+            append=bool(flags & os.O_APPEND),
+        )
         return self._info(opened), self._entry(attributes)
 
     @_guarded
@@ -247,8 +255,13 @@ class Operations(pyfuse3.Operations):
 
     @_guarded
     async def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
-        truncate = bool(flags & os.O_TRUNC)
-        return self._info(await self.fs.files.open(inode, writing=bool(flags & WRITING), truncate=truncate))
+        opened = await self.fs.files.open(
+            inode,
+            writing=bool(flags & WRITING),
+            truncate=bool(flags & os.O_TRUNC),
+            append=bool(flags & os.O_APPEND),
+        )
+        return self._info(opened)
 
     @staticmethod
     def _info(opened: Opened) -> pyfuse3.FileInfo:
@@ -319,6 +332,12 @@ class Operations(pyfuse3.Operations):
     def stacktrace(self) -> None:
         """What every task is doing, for the log."""
         log_tasks()
+
+
+def _forget_attributes(number: int) -> None:
+    """Attributes only: this never waits, where dropping pages would wait for reads that wait for us."""
+    with contextlib.suppress(OSError):
+        pyfuse3.invalidate_inode(pyfuse3.InodeT(number), attr_only=True)
 
 
 STATFS_BLOCK = 64 << 10

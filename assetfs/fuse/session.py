@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import pyfuse3
+import trio
 
 from assetfs.fuse.operations import Operations
 
@@ -25,6 +27,10 @@ log = logging.getLogger("assetfs.fuse")
 TASKS = 1000
 """Requests under way at once. At pyfuse3's 99 nothing is read from the kernel any more, not even FORGET; a waiting
 task costs 30 KB until its buffer of 1 MiB is touched."""
+
+
+ENDING = 2.0
+"""Seconds that operations under way have when the mount is told to end; what is answered from here takes less."""
 
 
 class Tuning(msgspec.Struct, frozen=True):
@@ -42,6 +48,7 @@ class Session:
     def __init__(self, operations: Operations, mountpoint: Path) -> None:
         self._operations = operations
         self._mountpoint = mountpoint
+        self._scope = trio.CancelScope()
 
     @classmethod
     def open(
@@ -65,11 +72,14 @@ class Session:
 
     async def serve(self) -> None:
         """Answer the kernel until somebody unmounts or `stop` is called."""
-        await pyfuse3.main(min_tasks=4, max_tasks=TASKS)
+        with self._scope:
+            await pyfuse3.main(min_tasks=4, max_tasks=TASKS)
 
     def stop(self) -> None:
-        """Make `serve` return. From the loop's own thread."""
+        """Make `serve` return. From the loop's own thread. pyfuse3 would wait for every operation that is under way, to
+        its deadline; whoever waits for a server longer than `ENDING` gets an error when the mount goes."""
         pyfuse3.terminate()
+        self._scope.deadline = min(self._scope.deadline, trio.current_time() + ENDING)
 
     def close(self) -> None:
         """Unmount, if that has not happened yet."""
@@ -100,10 +110,11 @@ class Session:
 def device_of(mountpoint: Path) -> str | None:
     """`major:minor` of the file system that is mounted there last, without asking it anything."""
     found = None
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        fields = line.split(" ")
-        if fields[4].encode().decode("unicode_escape") == str(mountpoint):
-            found = fields[2]
+    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+        fields = line.split(b" ")
+        place = re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), fields[4])
+        if place == os.fsencode(mountpoint):
+            found = fields[2].decode()
     return found
 
 

@@ -28,8 +28,9 @@ from assetfs.sandbox.instrument import Front
 from assetfs.sandbox.options import Options, WrongUsage
 from assetfs.sandbox.store import Store
 
-# Each names a module with build(store, options) -> (server, facts), source(url), and PATH of its endpoint.
-PROTOCOLS = {"jama": "assetfs.sandbox.jama.build", "midas": "assetfs.sandbox.midas.build"}
+# Each names a module with build(store, options) -> (server, facts), source(url), and PATH of its endpoint. One that
+# listens on more ports says so in MORE_PORTS, and its server takes notice of each in listens(name, url, port).
+PROTOCOLS = {name: f"assetfs.sandbox.{name}.build" for name in ("jama", "midas", "sams")}
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -38,19 +39,24 @@ def run(options: Options, announce: Callable[[str], None] = print) -> None:
     if options.protocol not in PROTOCOLS:
         raise WrongUsage(f"no such protocol: {options.protocol}; there are {', '.join(PROTOCOLS)}")
     module = importlib.import_module(PROTOCOLS[options.protocol])
-    listener = _bound(options.port)
+    listeners = [_bound(options.port)]
     with _folder(options.data) as folder:
         server, facts = module.build(Store(folder), options)
-        root = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        root = _root(listeners[0])
+        for name, distance in getattr(module, "MORE_PORTS", {}).items():
+            listeners.append(_bound(options.port and options.port + distance))
+            facts[name] = _root(listeners[-1])
+            server.listens(name, facts[name], listeners[-1].getsockname()[1])
         url = root + module.PATH
         ready = {"protocol": options.protocol, "url": url, "source": module.source(url), **facts}
         ready |= {"root_url": root, "profile": options.profile, "seed": options.seed, "data": str(folder)}
-        trio.run(_serve, server, listener.detach(), lambda: announce(json.dumps(ready)))
+        descriptors = [listener.detach() for listener in listeners]
+        trio.run(_serve, server, descriptors, lambda: announce(json.dumps(ready)))
 
 
-async def _serve(server: Any, descriptor: int, announce: Callable[[], None]) -> None:
+async def _serve(server: Any, descriptors: list[int], announce: Callable[[], None]) -> None:
     config = Config()
-    config.bind = [f"fd://{descriptor}"]
+    config.bind = [f"fd://{descriptor}" for descriptor in descriptors]
     config.accesslog = None
     config.errorlog = None
     config.include_server_header = False
@@ -72,6 +78,10 @@ async def _serve(server: Any, descriptor: int, announce: Callable[[], None]) -> 
             await nursery.start(partial(serve, cast(Any, Front(server)), config, shutdown_trigger=stopped))
             announce()
             sys.stdout.flush()
+
+
+def _root(listener: socket.socket) -> str:
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def _bound(port: int) -> socket.socket:

@@ -25,7 +25,7 @@ class Transport:
 
     def __init__(self, base: str, options: TransportOptions, *, headers: Mapping[str, str]) -> None:
         self.requests = RequestCounter()
-        self._options = options
+        self.options = options
         refuse_plaintext(origin_of(base), allowed=options.allow_plaintext)
         base = base if base.endswith("/") else base + "/"
         credentials = checked(headers)
@@ -68,8 +68,8 @@ class Transport:
             repeatable=repeatable,
             pool=pool,
             retry_statuses=retry_statuses,
-            read_timeout=self._options.read_timeout if read_timeout is None else read_timeout,
-            deadline=self._options.deadline if deadline is None else deadline,
+            read_timeout=self.options.read_timeout if read_timeout is None else read_timeout,
+            deadline=self.options.deadline if deadline is None else deadline,
             follow_redirects=follow_redirects,
         )
 
@@ -104,7 +104,7 @@ class Transport:
             label=label,
             interpret=interpret,
             headers=headers or {},
-            deadline=self._options.deadline if deadline is None else deadline,
+            deadline=self.options.deadline if deadline is None else deadline,
             follow_redirects=follow_redirects,
         )
 

@@ -1,7 +1,12 @@
 """Files: open, read, write, flush, close; on what the server has, and on what was written here.
 
-A handle that only reads is pinned to one version. The first write to a file makes a staging file for it, and from then
-on all its handles, those that were open before too, read and write that one.
+A handle that only reads is pinned to one version. The kernel has one size and one set of pages for all descriptors of
+a file: they are those of the version that was opened first, until its last handle is closed (`Pin`). Who opens the file
+meanwhile and gets a newer version reads it directly, past those pages. So no reader ever gets a mixture, or an end that
+is not the end of what it reads.
+
+The first write to a file makes a staging file for it, and from then on all its handles, those that were open before
+too, read and write that one.
 """
 
 from __future__ import annotations
@@ -38,6 +43,14 @@ class Opened(msgspec.Struct, frozen=True):
     direct_io: bool = False
 
 
+class Pin:
+    """The version of a file that the kernel's size and pages are of: as it was opened, its size known."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.handles = 0
+
+
 class Files:
     """The content side of a file system."""
 
@@ -46,10 +59,12 @@ class Files:
         self._neighbours = Neighbours(fs.store, fs.inodes.number, fs.sizes.known)
         self._peeked: OrderedDict[int, Reader] = OrderedDict()
         """Readers that were opened before anybody asked for it, by inode number."""
+        self._pins: dict[int, Pin] = {}
+        """By inode number, while handles read them."""
 
     # ---- opening and closing ------------------------------------------------------------------------------------
 
-    async def open(self, number: int, *, writing: bool, truncate: bool) -> Opened:
+    async def open(self, number: int, *, writing: bool, truncate: bool, append: bool = False) -> Opened:
         """Open a file. Opening for writing copies nothing, and changes nothing but for `truncate`."""
         fs = self._fs
         inode = fs.inodes.get(number)
@@ -58,10 +73,17 @@ class Files:
         if is_virtual(inode.node):
             if writing:
                 raise ReadOnly(inode.node.id)
+            shown = fs.virtual.staged(inode.node)
+            if shown is not None:
+                return Opened(
+                    self._add(FileHandle(inode, None, shown, writing=False)), keep_cache=False, direct_io=True
+                )
             content = fs.virtual.content(inode.node)
             return Opened(fs.handles.add(BytesHandle(inode, content)), keep_cache=False, direct_io=True)
         if writing:
             self._may_write(inode.node)
+        if fs.staged_of(inode) is None and not inode.detached:
+            await fs.revalidate(inode)
         staged = fs.staged_of(inode)
         reader = None
         fs.sizes.opened(inode.parent)
@@ -69,9 +91,15 @@ class Files:
             reader = await self._reader(inode)
         if reader is not None and not writing:
             self._walked(inode)
-        handle = FileHandle(inode, reader, staged, writing=writing)
+        handle = FileHandle(inode, reader, staged, writing=writing, append=append)
         if truncate:
             await self._truncate(inode, handle, 0)
+        pin = self._pins.get(number)
+        if reader is not None and pin is not None and pin.node.version != reader.content.node.version:
+            handle.direct = True
+            return Opened(self._add(handle), keep_cache=False, direct_io=True)
+        if reader is not None and inode.told_version != reader.content.node.version:
+            fs.forget_attributes(number)  # else the kernel would cut this version where the other one ended
         pages = f"staged {handle.staged.entry.number}" if handle.staged is not None else inode.node.version
         keep = inode.pages is not None and inode.pages == pages
         inode.pages = pages
@@ -99,6 +127,7 @@ class Files:
             reader.close()
             reader = None
         reader = reader or await Reader.open(self._fs.store, inode.node)
+        reader.content.stale = False  # this is the server's version again, or still, as far as anybody has told us
         try:
             await reader.learn_size(first)
         except BaseException:
@@ -106,16 +135,36 @@ class Files:
             raise
         return reader
 
-    def created(self, inode: Inode, staged: Staged) -> Opened:
+    def created(self, inode: Inode, staged: Staged, *, append: bool) -> Opened:
         """The handle of a file that was just made."""
         inode.pages = f"staged {staged.entry.number}"
-        return Opened(self._add(FileHandle(inode, None, staged, writing=True)), keep_cache=True)
+        return Opened(self._add(FileHandle(inode, None, staged, writing=True, append=append)), keep_cache=True)
 
     def _add(self, handle: FileHandle) -> int:
         if handle.staged is not None:
             handle.staged.handles += 1
             handle.staged.writers += handle.writing
+        if handle.reader is not None and not handle.direct:
+            node = msgspec.structs.replace(handle.reader.content.node, size=handle.reader.size)
+            self._pins.setdefault(handle.inode.number, Pin(node)).handles += 1
         return self._fs.handles.add(handle)
+
+    def pinned(self, number: int) -> Node | None:
+        """The version that the kernel is to see of an inode as long as somebody reads it."""
+        pin = self._pins.get(number)
+        return pin.node if pin is not None else None
+
+    def _let_go(self, handle: FileHandle) -> None:
+        """A handle reads its version no longer."""
+        if handle.reader is None:
+            return
+        handle.reader.close()
+        handle.reader = None
+        if not handle.direct:
+            pin = self._pins[handle.inode.number]
+            pin.handles -= 1
+            if not pin.handles:
+                del self._pins[handle.inode.number]
 
     def _may_write(self, node: Node) -> None:
         if self._fs.writeback is None:
@@ -129,8 +178,7 @@ class Files:
         if handle is None:
             return
         if isinstance(handle, FileHandle):
-            if handle.reader is not None:
-                handle.reader.close()
+            self._let_go(handle)
             if handle.staged is not None:
                 self._left(handle.staged, writing=handle.writing)
         self._fs.inodes.release(handle.inode)
@@ -164,10 +212,15 @@ class Files:
         handle = self._fs.handles.file(number)
         if not handle.writing:
             raise BadHandle(f"handle {number} is open for reading only")
-        staged = await self._stage(handle.inode, handle)
+        inode = handle.inode
+        staged = await self._stage(inode, handle)
+        if handle.append and offset == inode.told_size:
+            offset = staged.size  # the kernel appends at the end that it knows of, which may be an older one
         assert self._fs.writeback is not None
         self._fs.writeback.touch(staged)
-        return await staged.write(offset, data)
+        count = await staged.write(offset, data)
+        inode.told_size = max(inode.told_size, offset + count)
+        return count
 
     async def truncate(self, inode: Inode, size: int, number: int | None) -> None:
         """Set the size, with or without a handle."""
@@ -182,7 +235,7 @@ class Files:
             return
         opened = next((h for h in self._fs.handles.files_of(inode) if h.writing), None)
         staged = await self._truncate(inode, opened, size)
-        if staged.writers == 0:
+        if staged.writers == 0 and not staged.gone:
             assert self._fs.writeback is not None
             self._fs.writeback.written(staged)
 
@@ -191,19 +244,22 @@ class Files:
         assert self._fs.writeback is not None
         self._fs.writeback.touch(staged)
         if size != staged.size or staged.generation == 0:
-            staged.truncate(size)
+            await self._fs.writeback.truncate(staged, size)
+        inode.told_size = size
         return staged
 
     async def _stage(self, inode: Inode, handle: FileHandle | None, *, whole: bool = False) -> Staged:
         """The staging file of an inode, made if need be. `whole`: the old size does not matter."""
-        if handle is not None and handle.staged is not None:
+        if handle is not None and handle.staged is not None and not handle.staged.confirmed:
             return handle.staged
         fs = self._fs
         assert fs.writeback is not None
         staged = fs.staged_of(inode)
         if staged is None:
-            size = 0 if whole else await fs.sizes.of(inode.node, inode.parent)
+            size = 0 if whole else await self._size(inode)
             staged = fs.staged_of(inode)
+        if staged is None and inode.detached:
+            staged = fs.writeback.stage_unnamed(inode.node, size)
         if staged is None:
             folder = await fs.folder_of(inode)
             name = fs.name_of(inode) or inode.node.name.encode("utf-8", "surrogateescape")
@@ -211,20 +267,27 @@ class Files:
             if inode.pages is not None and inode.pages == inode.node.version:
                 inode.pages = f"staged {staged.entry.number}"
         for open_handle in fs.handles.files_of(inode):
-            if open_handle.staged is None:
+            if open_handle.staged is None or open_handle.staged.confirmed:
                 self._switch(open_handle, staged)
         if handle is not None and handle.staged is None:
             handle.staged = staged  # not open yet: `_add` counts it
         return staged
 
+    async def _size(self, inode: Inode) -> int:
+        """How long the content is that an open handle reads, or else what the server says."""
+        reader = next((h.reader for h in self._fs.handles.files_of(inode) if h.reader is not None), None)
+        if reader is not None and reader.content.node.version == inode.node.version:
+            return await reader.learn_size()
+        return await self._fs.sizes.of(inode.node, inode.parent)
+
     def _switch(self, handle: FileHandle, staged: Staged) -> None:
         """An open handle goes on with what is written here."""
+        if handle.staged is not None:
+            self._left(handle.staged, writing=handle.writing)
         handle.staged = staged
         staged.handles += 1
         staged.writers += handle.writing
-        if handle.reader is not None:
-            handle.reader.close()
-            handle.reader = None
+        self._let_go(handle)
 
     async def flush(self, number: int) -> None:
         """close(2) of one descriptor: what was written is acknowledged when this returns."""

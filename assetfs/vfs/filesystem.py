@@ -15,7 +15,7 @@ import trio
 
 from assetfs.content.store import ContentStore
 from assetfs.names import LIMIT
-from assetfs.repository import Availability, Kind, Node, NotFound, Repository, RepositoryError, Usage
+from assetfs.repository import Availability, Kind, Node, NodeId, NotFound, Repository, RepositoryError, Usage
 from assetfs.vfs.attributes import Attributes, Ownership, describe
 from assetfs.vfs.errors import NameTooLong, NoAttribute, NotAFolder, NotPermitted, ReadOnly
 from assetfs.vfs.files import Files
@@ -26,6 +26,7 @@ from assetfs.vfs.sizes import Sizes
 from assetfs.vfs.tree import Tree
 from assetfs.vfs.virtual import FOLDER, Virtual, is_virtual
 from assetfs.vfs.xattrs import Xattrs, facts_of
+from assetfs.writeback.accounts import state_of
 from assetfs.writeback.staging import Staged, is_local
 from assetfs.writeback.writeback import WriteBack
 
@@ -43,6 +44,8 @@ class Timeouts(msgspec.Struct, frozen=True):
     entries: float = 1.0
     negative: float = 5.0
     listings: float = 60.0
+    patience: float = 5.0
+    """How long a listing past its time is waited for anew, before the old one serves."""
 
 
 class FileSystem:
@@ -67,7 +70,15 @@ class FileSystem:
         self.timeouts = timeouts
         self.inodes = Inodes(root)
         self.handles = Handles()
-        self.folders = Folders(repository, store.catalogue, nursery, clock, ttl=timeouts.listings)
+        self.folders = Folders(
+            repository,
+            store.catalogue,
+            nursery,
+            clock,
+            ttl=timeouts.listings,
+            patience=timeouts.patience,
+            taken={root.id: FOLDER},
+        )
         self.sizes = Sizes(repository, store.catalogue, self.folders, nursery)
         self.xattrs = Xattrs(
             repository, self.folders, clock, self._facts, self.staged_of, self._save, ttl=timeouts.listings
@@ -77,14 +88,21 @@ class FileSystem:
         self.files = Files(self)
         self.tree = Tree(self)
         self.clock = clock
+        self._became: dict[NodeId, tuple[float, Node]] = {}
+        """What the server has confirmed while folders were open: their snapshots still have the node of before."""
         self._started_ns = time.time_ns()
         self._usage: tuple[float, Usage] = (float("-inf"), Usage())
+        self.forget_attributes: Callable[[int], None] = lambda number: None
+        """Makes the kernel forget an inode's size and times, and nothing else."""
         self.inodes.root.seen = clock()
         self.folders.on_listed = self._listed
         store.on_changed = self._changed
         store.on_distrusted = self._distrusted
         if writeback is not None:
             writeback.on_settled = self._settled
+            writeback.on_conflict = self._pushed_aside
+            writeback.on_copied = self._copied
+            writeback.on_refused = self.xattrs.refuse
 
     # ---- names --------------------------------------------------------------------------------------------------
 
@@ -107,7 +125,7 @@ class FileSystem:
         seen = listing.fetched if listing is not None else self.clock()
         inode = self.inodes.remember(node, folder.node.id, seen)
         inode.lookups += 1
-        return self.describe(inode)
+        return self.tell(inode)
 
     async def find(self, folder: Node, name: bytes) -> Node | None:
         """What a name in a folder leads to, as it is here. None or NotFound: nothing."""
@@ -117,29 +135,41 @@ class FileSystem:
             return await self.virtual.lookup(folder, name)
         if name == FOLDER and folder.id == self.inodes.root.node.id:
             return self.virtual.folder
-        if self.writeback is not None:
-            placed = self.writeback.overlay.find(folder.id, name)
-            if placed is not None:
-                return placed.node() if isinstance(placed, Staged) else placed
+        if (placed := self._placed(folder, name)) is not None:
+            return placed
         if is_local(folder.id):
             return None
-        node = (await self.folders.open(folder)).find(name)
+        listing = await self.folders.open(folder)
+        node = listing.find(name)
+        if (placed := self._placed(folder, name)) is not None:
+            return placed  # meanwhile
         if node is None and name[:1] in (b".", b"@") and self.repository.capabilities.hidden:
             return await self.repository.hidden(folder, name.decode("utf-8", "surrogateescape"))
         if node is not None and self.writeback is not None and self.writeback.overlay.hides(folder.id, node.id):
             return None
+        if node is not None and self.writeback is not None:
+            return self.writeback.overlay.newest(node, listing.fetched)
         return node
+
+    def _placed(self, folder: Node, name: bytes) -> Node | None:
+        """What a name leads to by what was done here."""
+        placed = self.writeback.overlay.find(folder.id, name) if self.writeback is not None else None
+        return placed.node() if isinstance(placed, Staged) else placed
 
     def staged_of(self, inode: Inode) -> Staged | None:
         """What was written here of an inode's file."""
-        if self.writeback is None or inode.detached:
+        if self.writeback is None:
             return None
+        if inode.detached:
+            return next((h.staged for h in self.handles.files_of(inode) if h.staged is not None), None)
         return self.writeback.of(inode.node.id)
 
     async def folder_of(self, inode: Inode) -> Node | None:
         """A folder that the inode's node is in."""
         if inode.parent is None:
-            return None
+            if not self.repository.capabilities.locate:
+                return None
+            return next((way[-2] for way in await self.repository.locate(inode.node.id) if len(way) > 1), None)
         folder = self.inodes.known(inode.parent, Kind.FOLDER)
         listing = self.folders.last(inode.parent)
         if folder is not None:
@@ -165,10 +195,12 @@ class FileSystem:
         if is_virtual(inode.node):
             entries = self.virtual.entries(inode.node)
         else:
-            entries = [] if is_local(inode.node.id) else (await self.folders.open(inode.node)).entries
+            listing = None if is_local(inode.node.id) else await self.folders.open(inode.node)
+            entries = listing.entries if listing is not None else []
             if self.writeback is not None:
-                entries = self.writeback.overlay.merge(inode.node.id, entries)
-        return self.handles.add(FolderHandle(inode, entries))
+                begun = listing.fetched if listing is not None else 0.0
+                entries = self.writeback.overlay.merge(inode.node.id, entries, begun)
+        return self.handles.add(FolderHandle(inode, entries, self.clock()))
 
     def read_folder(self, handle: int, start: int) -> Iterator[tuple[bytes, Attributes, int, Node | None]]:
         """Entries from the cookie `start` (0: the first): name, attributes, the next cookie, and the node to `enter`
@@ -180,7 +212,10 @@ class FileSystem:
                 yield name, here, cookie, None
         for index in range(max(start - 2, 0), len(folder.entries)):
             name, node = folder.entries[index]
-            yield name, self._describe(node, self.inodes.number(node)), index + 3, node
+            became = self._became.get(node.id)
+            if became is not None and became[0] >= folder.opened:
+                node = became[1]
+            yield name, self._describe(node), index + 3, node
 
     def close_folder(self, number: int) -> None:
         handle = self.handles.remove(number)
@@ -200,16 +235,13 @@ class FileSystem:
         """What stat(2) says now: confirmed by the server if the last time is too long ago, measured if need be."""
         inode = self.inodes.get(number)
         if not is_virtual(inode.node) and self.staged_of(inode) is None and not inode.detached:
-            await self._revalidate(inode)
-            if inode.node.kind is Kind.FILE and self.sizes.known(inode.node) is None:
-                reader = next((h.reader for h in self.handles.files_of(inode) if h.reader is not None), None)
-                if reader is not None:
-                    await reader.learn_size()
-                elif self.sizes.alone(inode.parent):
+            await self.revalidate(inode)
+            if inode.node.kind is Kind.FILE and not self.files.pinned(number) and self.sizes.known(inode.node) is None:
+                if self.sizes.alone(inode.parent):
                     await self.files.peek(inode)
                 else:
                     await self.sizes.of(inode.node, inode.parent)
-        return self.describe(inode)
+        return self.tell(inode)
 
     async def set_attributes(
         self,
@@ -222,15 +254,17 @@ class FileSystem:
         gid: int | None = None,
         handle: int | None = None,
     ) -> Attributes:
-        """chmod and chown to what is there succeed, to anything else they fail; sizes and times are set."""
+        """chmod and chown to what is there succeed, to anything else they fail; sizes and times are set.
+
+        On what the server does not have yet chmod and chown are accepted and forgotten: rsync makes its temporary file
+        private, cp -p and tar give the copy the mode of the original, and all of them give up where that fails."""
         inode = self.inodes.get(number)
         if self.writeback is None:
             raise ReadOnly("mounted read-only")
         here = self.describe(inode)
-        wanted = ((mode, here.mode), (uid, here.uid), (gid, here.gid))
-        if any(new is not None and stat.S_IMODE(new) != stat.S_IMODE(old) for new, old in wanted[:1]) or any(
-            new is not None and new != old for new, old in wanted[1:]
-        ):
+        same = mode is None or stat.S_IMODE(mode) == stat.S_IMODE(here.mode)
+        same = same and uid in (None, here.uid) and gid in (None, here.gid)
+        if not same and not is_local(inode.node.id):
             raise NotPermitted("owner and mode of what a repository has cannot be changed")
         if size is not None:
             await self.files.truncate(inode, size, handle)
@@ -239,12 +273,12 @@ class FileSystem:
             if staged is not None:
                 self.writeback.complete_time(staged, mtime_ns)
             else:
-                self.writeback.set_time(inode.node, mtime_ns)
+                self.writeback.times.give(inode.node, mtime_ns)
                 if self.repository.capabilities.set_times:
                     inode.node = await self.repository.set_times(inode.node, mtime_ns)
-        return self.describe(inode)
+        return self.tell(inode)
 
-    async def _revalidate(self, inode: Inode) -> None:
+    async def revalidate(self, inode: Inode) -> None:
         """Ask the server about a node that it has not confirmed for a while: one listing if the folder is small
         (it tells about all siblings), else the node alone."""
         now = self.clock()
@@ -256,7 +290,11 @@ class FileSystem:
                 listing = await self.folders.open(listing.folder)
                 if inode.seen >= listing.fetched:
                     return
-            inode.node = await self.repository.stat(inode.node.id)
+            node = await self.repository.stat(inode.node.id)
+            if node.version != inode.node.version:
+                self.xattrs.expire(node.id)
+                self.store.outdated(inode.node)
+            inode.node = node
             inode.seen = now
         except NotFound:
             if not inode.handles:
@@ -275,21 +313,40 @@ class FileSystem:
             if inode is not None and listing.fetched >= inode.seen:
                 if node.version != inode.node.version:
                     self.xattrs.expire(node.id)
+                    self.store.outdated(inode.node)
                 inode.node = node
                 inode.seen = listing.fetched
 
-    def describe(self, inode: Inode) -> Attributes:
-        if inode.detached:
-            return self._describe_as(inode.node, inode.number)
-        return self._describe(inode.node, inode.number)
+    def tell(self, inode: Inode) -> Attributes:
+        """`describe` for the kernel, which goes by the size that it was told last."""
+        told = self.describe(inode)
+        inode.told_size = told.size
+        return told
 
-    def _describe(self, node: Node, number: int) -> Attributes:
-        """A node as it is here: with the size and time of what was written, if something was."""
-        return self._describe_as(self.writeback.view(node) if self.writeback is not None else node, number)
+    def describe(self, inode: Inode) -> Attributes:
+        """An inode for the kernel: as the version that somebody reads, with the size and time of what was written."""
+        if inode.detached and (staged := self.staged_of(inode)) is not None:
+            return self._describe_as(staged.node(), inode.number)
+        node = inode.node
+        pinned = self.files.pinned(inode.number)
+        if pinned is not None and pinned.version != node.version:
+            node = pinned
+        inode.told_version = node.version
+        if self.writeback is not None and not inode.detached:
+            node = self.writeback.view(node)
+        return self._describe_as(node, inode.number)
+
+    def _describe(self, node: Node) -> Attributes:
+        """A node of a listing: as its inode, where it has one, which may know more by now."""
+        inode = self.inodes.known(node.id, node.kind)
+        if inode is not None:
+            return self.describe(inode)
+        viewed = self.writeback.view(node) if self.writeback is not None else node
+        return self._describe_as(viewed, self.inodes.number(node))
 
     def _describe_as(self, node: Node, number: int) -> Attributes:
         timeout = 0.0 if is_virtual(node) else self.timeouts.attributes
-        given = self.writeback.time_of(node) if self.writeback is not None else None
+        given = self.writeback.times.of(node) if self.writeback is not None else None
         return describe(node, number, self.sizes.known(node), self.owner, self._started_ns, timeout, given)
 
     async def usage(self) -> Usage:
@@ -304,6 +361,9 @@ class FileSystem:
 
     def _settled(self, was: str, node: Node, folder: Node | None) -> None:
         """The server has confirmed what was written here: the inode is the server's node from now on."""
+        if not self.handles.folders:
+            self._became.clear()
+        self._became[was] = (self.clock(), node)
         inode = self.inodes.known(was, Kind.FILE)
         if inode is not None:
             self.inodes.rebind(inode, node, self.clock())
@@ -313,6 +373,25 @@ class FileSystem:
                 inode.parent = folder.id
         self.xattrs.expire(was)
         self.xattrs.expire(node.id)
+
+    def _pushed_aside(self, staged: Staged, node: Node | None) -> None:
+        """Somebody else's content has the name of a file of ours, which has another one now."""
+        folder = self.folders.last(staged.entry.parent)
+        if folder is not None:
+            self.folders.expire(staged.entry.parent)
+        inode = self.inodes.known(node.id, node.kind) if node is not None else None
+        if node is not None and inode is not None:
+            inode.node = node
+            inode.seen = self.clock()
+            self.xattrs.expire(node.id)
+
+    def _copied(self, was: str, copy: Staged) -> None:
+        """A save has moved an asset's old bytes to a backup, and its identity to a new file."""
+        inode = self.inodes.known(was, Kind.FILE)
+        if inode is not None:
+            if inode.pages is not None:
+                inode.pages = f"staged {copy.entry.number}"
+            self.inodes.rebind(inode, copy.node(), self.clock())
 
     def _changed(self, node: Node) -> None:
         """A fetch has met another version than the one that the listing told."""
@@ -366,9 +445,9 @@ class FileSystem:
     def _facts(self, inode: Inode) -> Mapping[str, bytes]:
         staged = self.staged_of(inode)
         if staged is not None:
-            entry = staged.entry
-            state = "conflict" if entry.error.startswith("conflict") else entry.state.value
-            return facts_of(staged.node(), cached=staged.size, state=state, error=entry.error or None)
+            error = staged.entry.error or self.xattrs.refused(staged.id)
+            return facts_of(staged.node(), cached=staged.size, state=state_of(staged.entry), error=error)
         node = inode.node
         states = {Availability.ONLINE: "clean", Availability.OFFLINE: "offline", Availability.RECALLING: "recalling"}
-        return facts_of(node, cached=self.store.present(node), state=states[node.availability])
+        error = self.xattrs.refused(node.id)
+        return facts_of(node, cached=self.store.present(node), state=states[node.availability], error=error)

@@ -5,13 +5,14 @@ leaves, and the next one finds the listing further on. Because listings are comp
 not exist: a lookup costs no request of its own, found or not.
 
 A listing past its time is fetched again as a whole (one listing, not one request per entry). When the server cannot
-be reached, the old listing goes on serving; an unreachable server never looks like an empty folder.
+be reached, or takes longer than `patience`, the old listing goes on serving, and the server is asked again after a
+while, not by every lookup; an unreachable server never looks like an empty folder.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import trio
 
@@ -28,6 +29,9 @@ LARGE = 2_000
 KEPT = 1_000_000
 """Entries in all listings together; above it, listings that were used longest ago are dropped."""
 
+AGAIN = 5.0
+"""Seconds until a listing that could not be fetched again is tried once more: each try costs its caller the retries."""
+
 
 class Listing:
     """One folder at one moment. Immutable: a handle that reads it is not disturbed by a newer one."""
@@ -35,6 +39,8 @@ class Listing:
     def __init__(self, folder: Node, assigned: Names[Node], fetched: float) -> None:
         self.folder = folder
         self.fetched = fetched
+        self.good_until = float("-inf")
+        """The server was away: whatever its age, it serves so long."""
         self.entries = list(assigned.shown.items())
         self._names = assigned
 
@@ -51,14 +57,17 @@ class Listing:
 
 
 class _Loading:
-    def __init__(self) -> None:
+    def __init__(self, begun: float) -> None:
+        self.begun = begun
         self.done = trio.Event()
         self.listing: Listing | None = None
         self.error: Exception | None = None
 
 
 class Folders:
-    """The listings of one repository. `ttl` is how long one is good, in seconds."""
+    """The listings of one repository. `ttl` is how long one is good, `patience` how long a newer one is waited for
+    while there is an old one; both in seconds. `taken` are names that are not the repository's to give: `.assetfs` at
+    the mount's root."""
 
     def __init__(
         self,
@@ -68,12 +77,16 @@ class Folders:
         clock: Callable[[], float],
         *,
         ttl: float,
+        patience: float = 5.0,
+        taken: Mapping[NodeId, bytes] | None = None,
     ) -> None:
         self._repository = repository
         self._catalogue = catalogue
         self._nursery = nursery
         self._clock = clock
         self._ttl = ttl
+        self._patience = patience
+        self._taken = taken or {}
         self._listings: dict[NodeId, Listing] = {}
         self._loading: dict[NodeId, _Loading] = {}
         self._entries = 0
@@ -88,8 +101,15 @@ class Folders:
             return listing
         loading = self._loading.get(folder.id)
         if loading is None:
-            loading = self._loading[folder.id] = _Loading()
+            loading = self._loading[folder.id] = _Loading(self._clock())
             self._nursery.start_soon(self._load, folder, loading)
+        old = self._listings.get(folder.id)
+        if old is not None:
+            with trio.move_on_after(max(0.0, loading.begun + self._patience - self._clock())):
+                await loading.done.wait()
+            if not loading.done.is_set():
+                self.stale_served += 1
+                return old
         await loading.done.wait()
         if loading.listing is not None:
             return loading.listing
@@ -99,9 +119,10 @@ class Folders:
     def peek(self, folder: NodeId) -> Listing | None:
         """The listing if it is here and not past its time."""
         listing = self._listings.get(folder)
-        if listing is None or self._clock() - listing.fetched > self._ttl:
+        if listing is None:
             return None
-        return listing
+        now = self._clock()
+        return listing if now - listing.fetched <= self._ttl or now < listing.good_until else None
 
     def last(self, folder: NodeId) -> Listing | None:
         """The listing that was fetched last, however old."""
@@ -111,7 +132,7 @@ class Folders:
         """What is known of a folder (of all) is not to be believed any more; it is fetched again when asked for."""
         for id_ in [folder] if folder is not None else list(self._listings):
             if (listing := self._listings.get(id_)) is not None:
-                listing.fetched = float("-inf")
+                listing.fetched = listing.good_until = float("-inf")
 
     async def _load(self, folder: Node, loading: _Loading) -> None:
         try:
@@ -121,6 +142,7 @@ class Folders:
             if error.transient and old is not None:
                 log.warning("listing %s again failed (%s): the old one goes on serving", folder.id, error)
                 self.stale_served += 1
+                old.good_until = self._clock() + AGAIN
                 loading.listing = old
             else:
                 if isinstance(error, NotFound):
@@ -141,10 +163,11 @@ class Folders:
                 nodes[node.id, node.kind] = node
         await self._catalogue.sizes(key for n in nodes.values() if n.size is None and (key := key_of(n)) is not None)
         siblings = [Sibling(n.name, n.label, n.kind is Kind.FOLDER, n.always_decorated, n) for n in nodes.values()]
+        taken = (self._taken[folder.id],) if folder.id in self._taken else ()
         if len(siblings) < LARGE:
-            assigned = names.assign(siblings)
+            assigned = names.assign(siblings, taken)
         else:
-            assigned = await trio.to_thread.run_sync(names.assign, siblings)
+            assigned = await trio.to_thread.run_sync(names.assign, siblings, taken)
         listing = Listing(folder, assigned, begun)
         self._forget(folder.id)
         self._listings[folder.id] = listing

@@ -14,19 +14,26 @@ from assetfs.writeback.staging import Staged
 class FolderHandle:
     """An open folder: a snapshot of its entries, so that a reader is not disturbed by what changes meanwhile."""
 
-    def __init__(self, inode: Inode, entries: list[tuple[bytes, Node]]) -> None:
+    def __init__(self, inode: Inode, entries: list[tuple[bytes, Node]], opened: float) -> None:
         self.inode = inode
         self.entries = entries
+        self.opened = opened
+        """Seconds of the mount's clock."""
 
 
 class FileHandle:
     """An open file. It reads one version of what the server has, or what was written here (`staged`)."""
 
-    def __init__(self, inode: Inode, reader: Reader | None, staged: Staged | None, *, writing: bool) -> None:
+    def __init__(
+        self, inode: Inode, reader: Reader | None, staged: Staged | None, *, writing: bool, append: bool = False
+    ) -> None:
         self.inode = inode
         self.reader = reader
         self.staged = staged
         self.writing = writing
+        self.append = append
+        self.direct = False
+        """Its reads pass by the kernel's pages, which are another version's."""
 
 
 class BytesHandle:
@@ -47,6 +54,8 @@ class Handles:
     def __init__(self) -> None:
         self._open: dict[int, Handle] = {}
         self._next = 1
+        self.folders = 0
+        """How many of them are folders."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -56,6 +65,7 @@ class Handles:
         self._next += 1
         self._open[number] = handle
         handle.inode.handles += 1
+        self.folders += isinstance(handle, FolderHandle)
         return number
 
     def get(self, number: int) -> Handle:
@@ -80,6 +90,7 @@ class Handles:
         handle = self._open.pop(number, None)
         if handle is not None:
             handle.inode.handles -= 1
+            self.folders -= isinstance(handle, FolderHandle)
         return handle
 
     def files_of(self, inode: Inode) -> list[FileHandle]:

@@ -20,7 +20,18 @@ _KINDS = {Kind.FOLDER: b"d", Kind.FILE: b"f", Kind.LINK: b"l"}
 class Inode:
     """One node as the kernel knows it."""
 
-    __slots__ = ("detached", "handles", "lookups", "node", "number", "pages", "parent", "seen")
+    __slots__ = (
+        "detached",
+        "handles",
+        "lookups",
+        "node",
+        "number",
+        "pages",
+        "parent",
+        "seen",
+        "told_size",
+        "told_version",
+    )
 
     def __init__(self, number: int, node: Node, parent: NodeId | None, seen: float) -> None:
         self.number = number
@@ -32,10 +43,14 @@ class Inode:
         """When the server last confirmed the node; seconds of the mount's clock."""
         self.lookups = 0
         self.handles = 0
+        self.told_version: str | None = None
+        """The version that the kernel was last told the size and times of."""
         self.pages: str | None = None
         """The version of which the kernel may hold pages."""
         self.detached = False
-        """Its name, and its node's identity, belong to another inode now; open handles still read it."""
+        """It has no name any more, or its node's identity belongs to another inode; open handles still use it."""
+        self.told_size = 0
+        """The size that the kernel takes it to have: the last one that it was told, and what it wrote since."""
 
 
 class Inodes:
@@ -83,6 +98,8 @@ class Inodes:
             inode.seen = seen
             if parent is not None:
                 inode.parent = parent
+        elif inode.parent is None:
+            inode.parent = parent
         return inode
 
     def rebind(self, inode: Inode, node: Node, seen: float) -> None:

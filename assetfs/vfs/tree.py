@@ -6,6 +6,8 @@ journal. Either way the overlay shows the result before the next listing does.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -28,7 +30,7 @@ from assetfs.vfs.errors import InvalidArgument, IsAFolder, NameTooLong, NotAFold
 from assetfs.vfs.files import Opened
 from assetfs.vfs.inodes import Inode
 from assetfs.vfs.virtual import FOLDER, is_virtual
-from assetfs.writeback.staging import Staged, is_local
+from assetfs.writeback.staging import LOCAL, Staged, is_local
 from assetfs.writeback.writeback import WriteBack
 
 if TYPE_CHECKING:
@@ -62,32 +64,48 @@ class Tree:
 
     @staticmethod
     def _raw(name: bytes) -> str:
-        """The server's text for a name. Raises NameRejected for bytes that are no text."""
+        """The server's text for a name. Raises NameRejected for bytes that are no text, and for what would be shown
+        under another name than it was given."""
         raw = names.decode(name)
         try:
             raw.encode()
         except UnicodeEncodeError:
             raise NameRejected("the name is not UTF-8") from None
+        if names.encode(raw) != name:
+            raise NameRejected(f"such a name would be shown as {names.encode(raw)!r}")
         return raw
 
     # ---- making -------------------------------------------------------------------------------------------------
 
-    async def create(self, parent: int, name: bytes) -> tuple[Opened, Attributes]:
-        """A new file, open for writing."""
+    async def create(
+        self, parent: int, name: bytes, *, exclusive: bool = True, truncate: bool = False, append: bool = False
+    ) -> tuple[Opened, Attributes]:
+        """A new file, open for writing. Without `exclusive`, one that has come there meanwhile is opened."""
         writeback, folder = self._changeable(parent, name)
         self._raw(name)
-        if await self._fs.find(folder.node, name) is not None:
-            raise Conflict("an entry of this name exists")
+        there = await self._fs.find(folder.node, name)
+        if there is not None:
+            if exclusive or there.kind is not Kind.FILE:
+                raise Conflict("an entry of this name exists")
+            attributes = self._fs.enter(there, folder)
+            opened = await self._fs.files.open(attributes.number, writing=True, truncate=truncate, append=append)
+            return opened, await self._fs.attributes(attributes.number)
         staged = writeback.create(folder.node, name)
-        attributes = self._fs.enter(staged.node(), folder)
-        return self._fs.files.created(self._fs.inodes.get(attributes.number), staged), attributes
+        # Its number is that of a new file, also where it takes the identity of one that was moved to a backup: who
+        # has that one open goes on reading it.
+        node = msgspec.structs.replace(staged.node(), id=f"{LOCAL}{staged.entry.number}")
+        attributes = self._fs.enter(node, folder)
+        inode = self._fs.inodes.get(attributes.number)
+        if staged.entry.target is not None:
+            self._fs.inodes.rebind(inode, staged.node(), self._fs.clock())
+        return self._fs.files.created(inode, staged, append=append), attributes
 
     async def make_folder(self, parent: int, name: bytes) -> Attributes:
         writeback, folder = self._changeable(parent, name)
         raw = self._raw(name)
         if await self._fs.find(folder.node, name) is not None:
             raise Conflict("an entry of this name exists")
-        if writeback.keeps_here(folder.node.id, name):
+        if writeback.admission.keeps_here(folder.node.id, name):
             return self._fs.enter(writeback.create_folder(folder.node, name).node(), folder)
         if not self._fs.repository.capabilities.create_folder:
             raise Unsupported("this repository makes no folders")
@@ -107,7 +125,7 @@ class Tree:
             raise NotPermitted("this repository has no links")
         if await self._fs.find(folder.node, name) is not None:
             raise Conflict("an entry of this name exists")
-        if writeback.keeps_here(folder.node.id, name):
+        if writeback.admission.keeps_here(folder.node.id, name):
             raise CrossScope("names that are kept here cannot lead to what the server has")
         try:
             node = await self._fs.repository.link(inode.node, folder.node, raw)
@@ -144,13 +162,38 @@ class Tree:
             local = writeback.of(node.id)
             if local is not None:
                 writeback.forget(local)
+                self._unnamed(node)
             return
         writeback.holding.end(node.id)
-        await self._fs.repository.remove(node, folder.node)
-        writeback.overlay.vanish(folder.node.id, node.id, self._fs.clock())
         staged = writeback.overlay.staged_for(node.id)
-        if staged is not None and await self._is_gone(node):
-            writeback.forget(staged)
+        async with self._nothing_on_its_way(writeback, staged):
+            await self._fs.repository.remove(node, folder.node)
+            writeback.overlay.vanish(folder.node.id, node.id, self._fs.clock())
+            inode = self._fs.inodes.known(node.id, node.kind)
+            if inode is not None and inode.parent == folder.node.id:
+                inode.parent = None
+            if (staged is not None or (inode is not None and inode.handles)) and await self._is_gone(node):
+                self._unnamed(node)
+                if staged is not None:
+                    writeback.forget(staged)
+
+    def _unnamed(self, node: Node) -> None:
+        """Nothing leads to the node any more but what is open."""
+        inode = self._fs.inodes.known(node.id, node.kind)
+        if inode is not None:
+            inode.detached = True
+
+    @asynccontextmanager
+    async def _nothing_on_its_way(self, writeback: WriteBack, staged: Staged | None) -> AsyncIterator[None]:
+        """While the server changes what a file is, its new content must not arrive there."""
+        if staged is None:
+            yield
+            return
+        try:
+            await writeback.pause(staged)
+            yield
+        finally:
+            writeback.resume(staged)
 
     async def _is_gone(self, node: Node) -> bool:
         """Whether that was the node's last entry; its new content is then not owed any more."""
@@ -197,7 +240,7 @@ class Tree:
         staged = writeback.of(node.id)
         if staged is None:
             raise NotFound(node.id)
-        stays = writeback.keeps_here(destination.node.id, new)
+        stays = writeback.admission.keeps_here(destination.node.id, new)
         if node.kind is Kind.FOLDER and not stays:
             raise CrossScope("a folder that is kept here cannot become one of the server's: copy it")
         if over is not None and not is_local(over.id) and (stays or over.kind is Kind.FOLDER):
@@ -208,7 +251,7 @@ class Tree:
         elif over is None and not stays:
             replaced = writeback.holding.taken(destination.node.id, new, staged)
             if replaced is None:
-                writeback.check(destination.node, new)
+                writeback.admission.check(destination.node, new)
         elif over is not None:
             writeback.holding.end(over.id)
         inode = self._fs.inodes.known(node.id, node.kind)
@@ -228,28 +271,32 @@ class Tree:
         """What the server has: it is asked at once, but for a backup that may be the first step of a save."""
         (from_, old), (to, new, raw) = source, destination
         repository = self._fs.repository
-        if writeback.keeps_here(to.node.id, new):
+        if writeback.admission.keeps_here(to.node.id, new):
             raise CrossScope("names that are kept here cannot stand for what the server has: copy it")
         held = writeback.holding.end(node.id)
         if held is not None and held.old == new and from_ is to:
             return
-        if held is None and over is None and from_ is to and node.kind is Kind.FILE and writeback.is_backup(new):
+        ours = writeback.of(over.id) if over is not None else None
+        free = over is None or is_local(over.id)
+        if held is None and free and from_ is to and node.kind is Kind.FILE and writeback.admission.is_backup(new):
             size = await self._fs.sizes.of(node, from_.node.id)
+            if ours is not None:
+                writeback.forget(ours)  # an older backup
             writeback.holding.hold(msgspec.structs.replace(node, size=size), from_.node, old, new)
             return
-        ours = writeback.of(over.id) if over is not None else None
         theirs = over if over is not None and not is_local(over.id) else None
-        if from_ is to:
-            if not repository.capabilities.rename:
-                raise Unsupported("this repository cannot rename")
-            moved = await repository.rename(node, from_.node, raw, theirs)
-        else:
-            if not repository.capabilities.move:
-                raise CrossScope("this repository cannot move")
-            moved = await repository.move(node, from_.node, to.node, raw, theirs)
+        async with self._nothing_on_its_way(writeback, ours):
+            if from_ is to:
+                if not repository.capabilities.rename:
+                    raise Unsupported("this repository cannot rename")
+                moved = await repository.rename(node, from_.node, raw, theirs)
+            else:
+                if not repository.capabilities.move:
+                    raise CrossScope("this repository cannot move")
+                moved = await repository.move(node, from_.node, to.node, raw, theirs)
+            if ours is not None:
+                writeback.forget(ours)
         now = self._fs.clock()
-        if ours is not None:
-            writeback.forget(ours)
         writeback.overlay.vanish(from_.node.id, node.id, now)
         if theirs is not None:
             writeback.overlay.vanish(to.node.id, theirs.id, now)
@@ -262,6 +309,4 @@ class Tree:
             inode.parent = to.node.id
         staged = writeback.overlay.staged_for(node.id)
         if staged is not None:
-            staged.entry.parent, staged.entry.parent_node, staged.entry.name = to.node.id, to.node, new
-            if staged.saved >= 0:
-                writeback.save(staged)
+            writeback.follow(staged, moved, to.node, new)

@@ -3,6 +3,7 @@
     .assetfs/status.json      what the mount is doing, made anew at every open
     .assetfs/by-id/<id>       a link to where the node is in the tree
     .assetfs/uploads/<n>.txt  one for everything that is still owed to the server: what, where, why
+    .assetfs/uploads/<n>      its content, wherever it is in the tree; answers to its name, and is not listed
 
 Commands are attributes of `.assetfs` itself that do something when they are set, and are never listed:
 `user.assetfs.flush` starts every upload now; `user.assetfs.retry` and `user.assetfs.discard` take the number of an
@@ -72,7 +73,13 @@ class Virtual:
 
     def _owed(self) -> dict[bytes, Staged]:
         assert self._writeback is not None
-        return {f"{staged.entry.number}.txt".encode(): staged for staged in self._writeback.owed()}
+        return {f"{staged.entry.number}.txt".encode(): staged for staged in self._writeback.accounts.owed()}
+
+    def staged(self, node: Node) -> Staged | None:
+        """The file whose content a virtual node shows, if it shows one."""
+        if self._writeback is None or not node.id.startswith(f"{UPLOADS}/"):
+            return None
+        return self._owed().get(node.name.encode() + b".txt")
 
     async def lookup(self, folder: Node, name: bytes) -> Node:
         """A virtual node by its name. Raises NotFound."""
@@ -80,6 +87,8 @@ class Virtual:
             return self._entries[name]
         if folder.id == UPLOADS and self._writeback is not None and name in self._owed():
             return self._node(f"uploads/{name.decode()}", Kind.FILE, size=0)
+        if folder.id == UPLOADS and self._writeback is not None and name + b".txt" in self._owed():
+            return self._node(f"uploads/{name.decode()}", Kind.FILE, size=self._owed()[name + b".txt"].size)
         if folder.id == PREFIX + "by-id":
             return await self._by_id(names.decode(name))
         raise NotFound(f"no {name!r} in {folder.id}")
@@ -113,7 +122,7 @@ class Virtual:
         if node.id.startswith(f"{UPLOADS}/") and self._writeback is not None:
             staged = self._owed().get(node.name.encode())
             if staged is not None:
-                return msgspec.json.format(msgspec.json.encode(self._writeback.account(staged))) + b"\n"
+                return msgspec.json.format(msgspec.json.encode(self._writeback.accounts.of(staged))) + b"\n"
         raise NotFound(node.id)
 
     def command(self, node: Node, name: str, value: bytes | None) -> None:
@@ -125,8 +134,8 @@ class Virtual:
         if name == "user.assetfs.flush":
             writeback.hurry()
         elif name == "user.assetfs.retry":
-            writeback.retry(which)
+            writeback.accounts.retry(which)
         elif name == "user.assetfs.discard":
-            writeback.discard(which)
+            writeback.accounts.discard(which)
         else:
             raise NotPermitted(name)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 import trio
 from cachetools import LRUCache
 
-from assetfs.repository import Alias, Attribute, Kind, Metadata, Node, NodeId, Repository
+from assetfs.repository import Alias, Attribute, Forbidden, Kind, Metadata, Node, NodeId, Repository, ValueRejected
 from assetfs.vfs.errors import NoAttribute, NotPermitted, NotSupported, TooBig
 from assetfs.vfs.folders import Folders
 from assetfs.vfs.inodes import Inode
@@ -64,6 +64,7 @@ class Xattrs:
         self._known: LRUCache[NodeId, tuple[float, Metadata]] = LRUCache(KEPT)
         self._loading: dict[NodeId, trio.Event] = {}
         self._walker: tuple[NodeId, int] | None = None
+        self._refused: LRUCache[NodeId, str] = LRUCache(KEPT)
 
     async def get(self, inode: Inode, name: str) -> bytes:
         """The value. Raises NoAttribute, NotSupported (another namespace), TooBig."""
@@ -96,9 +97,29 @@ class Xattrs:
             names.pop()
         return names
 
+    def refuse(self, node: NodeId, reason: str) -> None:
+        """Remember why a value was refused, for `user.assetfs.error`."""
+        self._refused[node] = reason
+
+    def refused(self, node: NodeId) -> str | None:
+        reason: str | None = self._refused.get(node)
+        return reason
+
     async def set(self, inode: Inode, name: str, value: bytes | None) -> None:
         """Set an attribute, or remove it (None). On a file that the server does not have yet, what can be set is kept
         to travel with it, and the rest is ignored, so that copying a file with its attributes works."""
+        staged = self._staged(inode)
+        node = inode.node.id if staged is None else staged.id
+        try:
+            await self._set(inode, name, value)
+        except ValueRejected as reason:
+            log.warning("%s: %s", inode.node.name, reason)
+            self.refuse(node, str(reason))
+            raise
+        if name not in self._repository.capabilities.verbs:
+            self._refused.pop(node, None)
+
+    async def _set(self, inode: Inode, name: str, value: bytes | None) -> None:
         if not name.startswith("user."):
             raise NotSupported(name)
         capabilities = self._repository.capabilities
@@ -128,7 +149,16 @@ class Xattrs:
         if not capabilities.set_metadata:
             raise NotPermitted(f"{name} cannot be changed in this repository")
         begun = self._clock()
-        self._known[inode.node.id] = (begun, await self._repository.set_metadata(inode.node, {name: value}))
+        try:
+            self._known[inode.node.id] = (begun, await self._repository.set_metadata(inode.node, {name: value}))
+        except Forbidden as reason:
+            if self._can_be_set(name):
+                raise
+            raise NotPermitted(str(reason)) from None
+
+    def _can_be_set(self, name: str) -> bool:
+        """Whether the attribute is one that somebody may set, if not everybody."""
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in self._repository.capabilities.writable)
 
     async def _set_fixed(self, name: str, value: bytes | None, now: bytes | None) -> None:
         """A read-only attribute: the value that is there is accepted."""
@@ -142,7 +172,8 @@ class Xattrs:
             if name not in attributes:
                 raise NoAttribute(name)
             del attributes[name]
-        elif any(fnmatch.fnmatchcase(name, pattern) for pattern in self._repository.capabilities.writable):
+        elif self._can_be_set(name):
+            self._repository.admit_metadata({name: value})
             attributes[name] = value
         elif not name.startswith((OWN, f"user.{self._repository.name}.")):
             raise NotSupported(name)

@@ -16,13 +16,13 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
 import trio
 
 from assetfs import names
 from assetfs.repository import Node, NodeId, RepositoryError
 from assetfs.writeback.journal import HeldRename
 from assetfs.writeback.overlay import FOREVER
-from assetfs.writeback.states import Event
 
 if TYPE_CHECKING:
     from assetfs.writeback.staging import Staged
@@ -58,6 +58,19 @@ class Holding:
         for held in self._owner.journal.held():
             self._show(held)
 
+    async def refresh(self) -> None:
+        """After a restart the backend's own part of a node has to be asked for anew. What cannot be asked now waits."""
+        for id_, (due, held) in list(self._held.items()):
+            try:
+                if held.node.private is None:
+                    now = await self._owner.repository.stat(id_)
+                    node = msgspec.structs.replace(now, size=held.node.size)
+                    held = HeldRename(node=node, folder=held.folder, old=held.old, new=held.new)
+                    self._held[id_] = (due, held)
+                    self._owner.overlay.appear(held.folder.id, held.new, node, FOREVER)
+            except RepositoryError as error:
+                log.warning("%s, which waits for its new name, cannot be asked for: %s", id_, error)
+
     def end(self, node: NodeId) -> HeldRename | None:
         """Stop holding a rename, whatever comes of it: the file is back under its old name."""
         entry = self._held.pop(node, None)
@@ -85,16 +98,16 @@ class Holding:
         if found is None:
             return None
         self.end(found.node.id)
-        assert found.node.size is not None  # whoever holds a rename has measured the file
-        size = found.node.size
-        copy = self._owner._new(found.folder, found.new)
-        copy.entry.base = found.node
-        copy.entry.size = copy.entry.base_limit = size
-        copy.entry.mtime_ns = self._owner.time_of(found.node) or found.node.mtime_ns or copy.entry.mtime_ns
-        copy.step(Event.CLOSED_LOCAL)
-        self._owner.overlay.place(folder, found.new, copy)
-        self._owner.save(copy)
-        return found.node
+        newer = self._owner.overlay.staged_for(found.node.id)
+        if newer is not None:
+            target = newer.entry.target
+            self._owner.become_copy(newer, found.folder, found.new)
+        else:
+            assert found.node.size is not None  # whoever holds a rename has measured the file
+            target = found.node
+            newer = self._owner.copy_of(found.node, found.node.size, found.folder, found.new)
+        self._owner.on_copied(found.node.id, newer)
+        return target
 
     async def run(self) -> None:
         """Send what has waited long enough."""

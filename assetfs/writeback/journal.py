@@ -11,13 +11,17 @@ staging files are.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -29,17 +33,29 @@ log = logging.getLogger("assetfs.writeback")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (number INTEGER PRIMARY KEY, state TEXT NOT NULL, entry BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS renames (node TEXT PRIMARY KEY, held BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS times (content TEXT PRIMARY KEY, mtime_ns INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS leftovers (number INTEGER PRIMARY KEY AUTOINCREMENT, leftover BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS times (content TEXT NOT NULL UNIQUE, mtime_ns INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 VERSION = "1"
+
+_ERRNO = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_CANTOPEN: errno.EROFS,
+}
+
+TIMES_KEPT = 200_000
+"""Modification times that are remembered by content, the newest: 30 MB in memory, and more files than anybody syncs."""
 
 
 class Entry(msgspec.Struct, kw_only=True):
     """One row. Everything that the next daemon needs to go on."""
 
     number: int
-    """`local:<number>` is the node's id while the server has none; the staging file is named by it."""
+    """`local:<number>` is the node's id while the server has none."""
+    file: int = 0
+    """Name of the staging file; 0 for `number`. It changes when the content begins anew."""
     state: State = State.DIRTY
     folder: bool = False
     parent: str
@@ -66,6 +82,8 @@ class Entry(msgspec.Struct, kw_only=True):
     """What the transfer has done so far."""
     stale: list[dict[str, Any]] = []
     """Ledgers of transfers of earlier contents, which may have left something on the server."""
+    sent: list[str] = []
+    """Digests of contents that were given to the server for `target`: if it has one of these, that is our own doing."""
     error: str = ""
     attempts: int = 0
     changed: float = 0.0
@@ -81,13 +99,21 @@ class HeldRename(msgspec.Struct, kw_only=True):
     new: bytes
 
 
+class Leftover(msgspec.Struct, kw_only=True):
+    """What a transfer may have left on the server although nobody wants it any more."""
+
+    parent: str
+    name: bytes
+    ledger: dict[str, Any]
+
+
 class JournalDamaged(Exception):
     """The file is there and cannot be read."""
 
 
 class Journal:
     """Opened once per repository, under the lock. All methods but `sync` and `checkpoint` take well under a
-    millisecond and are called on the loop."""
+    millisecond and are called on the loop. A disk that is full or read-only is an OSError that says so."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -99,6 +125,7 @@ class Journal:
             self._db.executescript(_SCHEMA)
             self._db.execute("INSERT OR IGNORE INTO settings VALUES ('version', ?)", (VERSION,))
             found = self._db.execute("SELECT value FROM settings WHERE name = 'version'").fetchone()[0]
+            self._db.execute("DELETE FROM times WHERE rowid <= (SELECT max(rowid) FROM times) - ?", (TIMES_KEPT,))
             if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise JournalDamaged(f"{path} is damaged")
         except sqlite3.DatabaseError as damage:
@@ -110,52 +137,87 @@ class Journal:
         path.chmod(0o600)
         self._encode = msgspec.msgpack.Encoder(enc_hook=_encoded)
         self._decode = msgspec.msgpack.Decoder(Entry, dec_hook=_decoded)
+        self._decode_leftover = msgspec.msgpack.Decoder(Leftover)
         self._decode_held = msgspec.msgpack.Decoder(HeldRename, dec_hook=_decoded)
 
     def entries(self) -> Iterator[Entry]:
         """All rows, oldest first."""
         for number, state, blob in self._db.execute("SELECT number, state, entry FROM files ORDER BY number"):
-            entry = self._decode.decode(blob)
-            entry.number = number
-            entry.state = State(state)
-            yield entry
+            yield self._entry(number, state, blob)
+
+    def _entry(self, number: int, state: str, blob: bytes) -> Entry:
+        return _row(self.path, self._decode, number, state, blob)
+
+    def _change(self, statement: str, *values: object) -> int:
+        """One statement. A full disk may have room in the log once that is folded into the database: it is tried."""
+        for attempt in (1, 2):
+            try:
+                return self._db.execute(statement, values).lastrowid or 0
+            except sqlite3.OperationalError as error:
+                code = error.sqlite_errorcode & 0xFF
+                if code == sqlite3.SQLITE_FULL and attempt == 1 and not self._db.in_transaction:
+                    with contextlib.suppress(sqlite3.Error):
+                        self._db.execute("PRAGMA wal_checkpoint(RESTART)")
+                    continue
+                raise OSError(_ERRNO.get(code, errno.EIO), f"the journal: {error}") from None
+        raise AssertionError("unreachable")
 
     def save(self, entry: Entry) -> None:
         """Insert or update a row; it survives this process from here on."""
         entry.changed = time.time()
-        self._db.execute(
+        self._change(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?)",
-            (entry.number, entry.state.value, self._encode.encode(entry)),
+            entry.number,
+            entry.state.value,
+            self._encode.encode(entry),
         )
 
-    def remove(self, number: int) -> None:
-        """Nothing is owed for this file any more."""
-        self._db.execute("DELETE FROM files WHERE number = ?", (number,))
+    def remove(self, number: int, leftovers: Iterable[Leftover] = ()) -> None:
+        """Nothing is owed for this file any more, but for the removal of what its transfers may have left."""
+        with self._together():
+            self._change("DELETE FROM files WHERE number = ?", number)
+            for leftover in leftovers:
+                self._change("INSERT INTO leftovers (leftover) VALUES (?)", self._encode.encode(leftover))
 
     def replace(self, remove: int, entry: Entry) -> None:
         """Remove one row and save another, both or neither."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            self.remove(remove)
+        with self._together():
+            self._change("DELETE FROM files WHERE number = ?", remove)
             self.save(entry)
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        self._change("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._change("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
+
+    def leftovers(self) -> list[tuple[int, Leftover]]:
+        """What is to be removed from the server, by number, oldest first."""
+        rows = self._db.execute("SELECT number, leftover FROM leftovers ORDER BY number").fetchall()
+        return [(number, self._decode_leftover.decode(blob)) for number, blob in rows]
+
+    def removed(self, leftover: int) -> None:
+        """A leftover is not there any more."""
+        self._change("DELETE FROM leftovers WHERE number = ?", leftover)
 
     def hold(self, held: HeldRename) -> None:
         """A rename was acknowledged, and is not with the server yet."""
-        self._db.execute("INSERT OR REPLACE INTO renames VALUES (?, ?)", (held.node.id, self._encode.encode(held)))
+        self._change("INSERT OR REPLACE INTO renames VALUES (?, ?)", held.node.id, self._encode.encode(held))
 
     def held(self) -> list[HeldRename]:
         return [self._decode_held.decode(blob) for (blob,) in self._db.execute("SELECT held FROM renames")]
 
     def release(self, node: NodeId) -> None:
-        self._db.execute("DELETE FROM renames WHERE node = ?", (node,))
+        self._change("DELETE FROM renames WHERE node = ?", node)
 
     def remember_time(self, content: str, mtime_ns: int) -> None:
         """The modification time that somebody gave to a content, by its key."""
-        self._db.execute("INSERT OR REPLACE INTO times VALUES (?, ?)", (content, mtime_ns))
+        self._change("INSERT OR REPLACE INTO times VALUES (?, ?)", content, mtime_ns)
 
     def times(self) -> Iterator[tuple[str, int]]:
         yield from self._db.execute("SELECT content, mtime_ns FROM times")
@@ -174,12 +236,43 @@ class Journal:
 
     def checkpoint(self) -> None:
         """Fold the log into the database. Blocks; call it in a thread. Uses a connection of its own."""
-        with sqlite3.connect(self.path) as other:
-            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        other.close()
+        other = sqlite3.connect(self.path, timeout=10)
+        try:
+            other.execute("PRAGMA wal_checkpoint(PASSIVE)")  # most of the work; writers go on meanwhile
+            other.execute("PRAGMA wal_checkpoint(RESTART)")  # the rest; the log's room is used again
+        except sqlite3.Error as error:
+            log.warning("the journal's log cannot be folded into it now: %s", error)
+        finally:
+            other.close()
 
     def close(self) -> None:
         self._db.close()
+
+
+def _row(path: Path, decoder: msgspec.msgpack.Decoder[Entry], number: int, state: str, blob: bytes) -> Entry:
+    try:
+        entry = decoder.decode(blob)
+        entry.state = State(state)
+    except (msgspec.MsgspecError, ValueError) as damage:
+        raise JournalDamaged(f"{path}, row {number}: {damage}") from None
+    entry.number = number
+    return entry
+
+
+def read(path: Path) -> list[Entry]:
+    """All rows of a journal, oldest first, without a lock and without changing it; none where there is no journal.
+    Raises JournalDamaged."""
+    if not path.exists():
+        return []
+    decoder = msgspec.msgpack.Decoder(Entry, dec_hook=_decoded)
+    db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+    try:
+        rows = db.execute("SELECT number, state, entry FROM files ORDER BY number").fetchall()
+    except sqlite3.DatabaseError as damage:
+        raise JournalDamaged(f"{path}: {damage}") from None
+    finally:
+        db.close()
+    return [_row(path, decoder, *row) for row in rows]
 
 
 def _encoded(value: object) -> object:

@@ -3,6 +3,8 @@
     staged   names of files and local folders that a journal row stands for; they stay as long as the row does
     recent   names that the server has by our own doing; they stay until a listing comes that was begun later
     gone     nodes of the listing that have left the folder by our own doing; likewise
+    newest   what the server has last said of nodes that were changed here: a file with several names is in several
+             listings, and those of other folders may be older
 
 So our own changes are seen at once, and a listing that was already under way does not undo them.
 A name that is placed here hides a listed one; the listed node then shows under its decorated name.
@@ -10,11 +12,16 @@ A name that is placed here hides a listed one; the listed node then shows under 
 
 from __future__ import annotations
 
+from cachetools import LRUCache
+
 from assetfs.names import decorate
-from assetfs.repository import Node, NodeId
+from assetfs.repository import Kind, Node, NodeId
 from assetfs.writeback.staging import Staged
 
 FOREVER = float("inf")
+
+REMEMBERED = 10_000
+"""Changed nodes that are known better than by a listing; a listing is older than a change for a minute or so."""
 
 
 class _Folder:
@@ -26,12 +33,18 @@ class _Folder:
         self.gone: dict[NodeId, float] = {}
 
 
+def _may_be(staged: Staged | None, node: Node) -> bool:
+    """Whether a listed node may be what a transfer has made of a file, and its answer has not reached us."""
+    return staged is not None and node.kind is Kind.FILE and bool(staged.entry.ledger or staged.entry.stale)
+
+
 class Overlay:
     """For all folders of a mount. Times are seconds of the mount's clock."""
 
     def __init__(self) -> None:
         self._folders: dict[NodeId, _Folder] = {}
         self._targets: dict[NodeId, Staged] = {}
+        self._newest: LRUCache[NodeId, tuple[float, Node]] = LRUCache(REMEMBERED)
 
     def _folder(self, folder: NodeId) -> _Folder:
         return self._folders.setdefault(folder, _Folder())
@@ -53,6 +66,8 @@ class Overlay:
         """The server has this node under this name now; `until` is the begin of the first listing that will tell."""
         there = self._folder(folder)
         there.recent[name] = (until, node)
+        if until != FOREVER:
+            self._newest[node.id] = (until, node)
 
     def vanish(self, folder: NodeId, node: NodeId, until: float) -> None:
         """The server's node is not in the folder any more."""
@@ -118,9 +133,16 @@ class Overlay:
         there = self._folders.get(folder)
         return there is not None and bool(there.staged)
 
-    def merge(self, folder: NodeId, listed: list[tuple[bytes, Node]]) -> list[tuple[bytes, Node]]:
-        """A folder's entries as they are here."""
+    def newest(self, node: Node, begun: float) -> Node:
+        """A node of a listing that was begun then, as the server has described it last."""
+        known = self._newest.get(node.id)
+        return known[1] if known is not None and known[0] >= begun else node
+
+    def merge(self, folder: NodeId, listed: list[tuple[bytes, Node]], begun: float) -> list[tuple[bytes, Node]]:
+        """A folder's entries as they are here; those that were listed come from a listing that was begun then."""
         there = self._folders.get(folder)
+        if self._newest:
+            listed = [(name, self.newest(node, begun)) for name, node in listed]
         if there is None:
             return listed
         placed: dict[bytes, Node] = {name: node for name, (_, node) in there.recent.items()}
@@ -130,5 +152,8 @@ class Overlay:
         for name, node in listed:
             if node.id in there.gone or node.id in ours:
                 continue
-            merged.append((decorate(name, node.label), node) if name in placed else (name, node))
+            if name not in placed:
+                merged.append((name, node))
+            elif not _may_be(there.staged.get(name), node):
+                merged.append((decorate(name, node.label), node))
         return [*merged, *placed.items()]

@@ -19,12 +19,14 @@ import trio
 from assetfs import names
 from assetfs.content.reader import Reader
 from assetfs.content.store import ContentStore
-from assetfs.repository import Kind, Node, NodeId, Rights
+from assetfs.repository import Kind, Node, NodeId, Rights, VersionChanged
 from assetfs.writeback.journal import Entry
 from assetfs.writeback.ranges import Ranges
 from assetfs.writeback.states import Event, State, after
 
 LOCAL = "local:"
+
+_OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 
 INLINE = 64 << 10
 """Bytes that are read and written on the loop itself: some 20 µs; more goes through a thread, which costs 100 µs."""
@@ -52,6 +54,10 @@ class Staged:
         """The generation that the journal knows."""
         self.gone = False
         """Deleted, discarded, or confirmed by the server: no row stands for it any more."""
+        self.confirmed = False
+        """Gone because the server has it: whoever goes on writing begins anew."""
+        self.superseded: list[Path] = []
+        """Staging files of earlier contents, which the journal still knows."""
         self.upload: trio.CancelScope | None = None
         self.due = 0.0
         """When its upload may start; seconds of the mount's clock."""
@@ -59,9 +65,12 @@ class Staged:
         self.failure: Exception | None = None
         self._store = store
         self._file = -1
+        self._retired: list[int] = []
         self._base: Reader | None = None
         self._digests: dict[tuple[int, str], str] = {}
         self._filling = trio.Lock()
+        self._changing = trio.Lock()
+        """Held while a thread writes: what is written on the loop, and what is cut, waits for it."""
 
     # ---- what it is ---------------------------------------------------------------------------------------------
 
@@ -116,10 +125,21 @@ class Staged:
 
     # ---- content ------------------------------------------------------------------------------------------------
 
-    def open(self) -> None:
-        """Make or open the staging file. Idempotent; blocks for a moment. Raises OSError."""
-        if self._file < 0 and not self.entry.folder:
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    def create(self) -> None:
+        """Make the staging file. Blocks for a moment. Raises OSError."""
+        if not self.entry.folder:
+            self._file = os.open(self.path, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
+
+    @property
+    def _fd(self) -> int:
+        """The open staging file. Only files that somebody uses are open: thousands may be owed. Raises OSError."""
+        if self._file < 0:
+            self._file = os.open(self.path, _OPEN)
+        return self._file
+
+    def duplicate(self) -> int:
+        """One more descriptor of the content, which outlives the file's name."""
+        return os.dup(self._fd)
 
     async def read(self, offset: int, count: int) -> bytes | memoryview:
         """What the file has there now: written bytes, those of the base, or zeros."""
@@ -128,23 +148,19 @@ class Staged:
             return b""
         gaps = list(self.written.missing(offset, min(stop, self.entry.base_limit)))
         if not gaps and stop - offset <= INLINE:
-            return self._exactly(offset, stop)
+            return _exactly(self._fd, offset, stop)
         if not gaps:
-            return await trio.to_thread.run_sync(self._exactly, offset, stop)
-        found = bytearray(await trio.to_thread.run_sync(self._exactly, offset, stop))
+            return await trio.to_thread.run_sync(_exactly, self._fd, offset, stop)
+        found = bytearray(await trio.to_thread.run_sync(_exactly, self._fd, offset, stop))
         for start, end in gaps:
             found[start - offset : end - offset] = await self._from_base(start, end)
         return memoryview(found)
-
-    def _exactly(self, start: int, stop: int) -> bytes:
-        data = os.pread(self._file, stop - start, start)
-        return data + bytes(stop - start - len(data))
 
     async def _from_base(self, start: int, stop: int) -> bytes:
         async with self._filling:
             if self._base is None:
                 assert self.entry.base is not None
-                self._base = await Reader.open(self._store, self.entry.base)
+                self._base = await Reader.open(self._store, await self._current_base(self.entry.base))
         found = bytearray()
         while start + len(found) < stop:
             piece = await self._base.read(start + len(found), stop - start - len(found))
@@ -153,30 +169,54 @@ class Staged:
             found += piece
         return bytes(found)
 
+    async def _current_base(self, base: Node) -> Node:
+        """The base as the backend wants it: after a restart its own part has to be asked for anew."""
+        if base.private is not None:
+            return base
+        now = await self._store.repository.stat(base.id)
+        if now.version != base.version:
+            raise VersionChanged(f"{base.id} is not what it was when somebody began to change it")
+        self.entry.base = msgspec.structs.replace(now, size=base.size)
+        return self.entry.base
+
     async def write(self, offset: int, data: bytes) -> int:
         """Put bytes where they belong. Raises OSError (no space, read-only)."""
-        if len(data) <= INLINE:
-            self._put(offset, data)
+        if len(data) <= INLINE and not self._changing.locked():
+            _put(self._fd, offset, data)
+            self._wrote(offset, data)
         else:
-            await trio.to_thread.run_sync(self._put, offset, data)
+            async with self._changing:
+                await trio.to_thread.run_sync(_put, self._fd, offset, data)
+                self._wrote(offset, data)
+        return len(data)
+
+    def _wrote(self, offset: int, data: bytes) -> None:
         self.written.add(offset, offset + len(data))
         self.entry.size = max(self.entry.size, offset + len(data))
         self.changed()
-        return len(data)
 
-    def _put(self, offset: int, data: bytes) -> None:
-        view = memoryview(data)
-        while len(view):
-            done = os.pwrite(self._file, view, offset)
-            view, offset = view[done:], offset + done
+    async def truncate(self, size: int) -> None:
+        """Cut, or lengthen with zeros. Raises OSError."""
+        async with self._changing:
+            os.ftruncate(self._fd, size)
+            self.cut(size)
 
-    def truncate(self, size: int) -> None:
-        """Cut, or lengthen with zeros."""
-        os.ftruncate(self._file, size)
+    def cut(self, size: int) -> None:
+        """The row says so; the staging file may still be longer."""
         self.written.cut(size)
         self.entry.base_limit = min(self.entry.base_limit, size)
         self.entry.size = size
         self.changed()
+
+    async def begin_anew(self, path: Path) -> None:
+        """An empty staging file for a new content; the old one stays until the journal knows the new one."""
+        async with self._changing:
+            file = os.open(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
+            if self._file >= 0:
+                self._retired.append(self._file)  # a thread may be at work on it
+            self.superseded.append(self.path)
+            self._file, self.path = file, path
+            self.cut(0)
 
     def changed(self, mtime_ns: int | None = None) -> None:
         """The content is another one now; its time is now, unless somebody says."""
@@ -185,19 +225,21 @@ class Staged:
         self.entry.own_time = mtime_ns is not None
 
     async def complete(self) -> None:
-        """Fetch every byte that is still missing. Nobody may write meanwhile. Raises what the fetch raises."""
-        for start, stop in list(self.written.missing(0, self.entry.base_limit)):
-            for at in range(start, stop, PIECE):
-                piece = await self._from_base(at, min(at + PIECE, stop))
-                await trio.to_thread.run_sync(self._put, at, piece)
-                self.written.add(at, at + len(piece))
-        if os.fstat(self._file).st_size < self.size:
-            os.ftruncate(self._file, self.size)
+        """Fetch every byte that is still missing. Whoever writes meanwhile is right. Raises what the fetch raises."""
+        while gap := next(self.written.missing(0, self.entry.base_limit), None):
+            start, stop = gap[0], min(gap[1], gap[0] + PIECE)
+            piece = await self._from_base(start, stop)
+            async with self._changing:
+                for first, last in list(self.written.missing(start, min(stop, self.entry.base_limit))):
+                    await trio.to_thread.run_sync(_put, self._fd, first, piece[first - start : last - start])
+                    self.written.add(first, last)
+        async with self._changing:
+            if os.fstat(self._fd).st_size < self.size:
+                os.ftruncate(self._fd, self.size)
 
-    def sync(self) -> None:
-        """The content survives the machine's death. Blocks; in a thread."""
-        if self._file >= 0:
-            os.fdatasync(self._file)
+    async def sync(self) -> None:
+        """The content survives the machine's death. Raises OSError."""
+        await trio.to_thread.run_sync(os.fdatasync, self._fd)
 
     def snapshot(self) -> Entry:
         """The row as it should be saved now."""
@@ -209,28 +251,44 @@ class Staged:
         if self._base is not None:
             self._base.close()
             self._base = None
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        for file in (self._file, *self._retired):
+            if file >= 0:
+                os.close(file)
+        self._file = -1
+        self._retired.clear()
 
     # ---- Source -------------------------------------------------------------------------------------------------
 
     async def content(self, offset: int, count: int) -> bytes:
         """Bytes of a complete file, for the server."""
-        return await trio.to_thread.run_sync(self._exactly, offset, min(offset + count, self.size))
+        return await trio.to_thread.run_sync(_exactly, self._fd, offset, min(offset + count, self.size))
 
     async def digest(self, algorithm: str) -> str:
         """Lower-case hex digest of a complete file; remembered until it changes."""
         key = (self.generation, algorithm)
         if key not in self._digests:
-            self._digests = {key: await trio.to_thread.run_sync(self._digest, algorithm)}
+            self._digests = {key: await trio.to_thread.run_sync(_digest, self._fd, self.size, algorithm)}
         return self._digests[key]
 
-    def _digest(self, algorithm: str) -> str:
-        made = hashlib.new(algorithm, usedforsecurity=False)
-        for at in range(0, self.size, PIECE):
-            made.update(self._exactly(at, min(at + PIECE, self.size)))
-        return made.hexdigest()
+
+def _exactly(file: int, start: int, stop: int) -> bytes:
+    """Bytes [start, stop); zeros where the file ends before."""
+    data = os.pread(file, stop - start, start)
+    return data + bytes(stop - start - len(data))
+
+
+def _put(file: int, offset: int, data: bytes | memoryview) -> None:
+    view = memoryview(data)
+    while len(view):
+        done = os.pwrite(file, view, offset)
+        view, offset = view[done:], offset + done
+
+
+def _digest(file: int, size: int, algorithm: str) -> str:
+    made = hashlib.new(algorithm, usedforsecurity=False)
+    for at in range(0, size, PIECE):
+        made.update(_exactly(file, at, min(at + PIECE, size)))
+    return made.hexdigest()
 
 
 class Outgoing:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from assetfs.sandbox.store import Store
 from tests.benchmarks.processes import free_port, listens, running
 from tests.benchmarks.scale import Scale
 
@@ -149,12 +150,13 @@ def link_names(data: Path, tree: Path) -> None:
         " JOIN membership ON membership.resource_id = resource.id"
         " JOIN collection ON collection.id = membership.collection_id WHERE collection.title != ?"
     )
+    blobs = Store(data).blobs
     with closing(sqlite3.connect(f"file:{data}/jama.sqlite?mode=ro", uri=True)) as db:
         for place, title, digest in db.execute(wanted, (VERY_MANY,)):
             target = tree / place / title
             if not target.parent.is_dir():
                 target.parent.mkdir(parents=True)
-            os.link(data / "blobs" / digest[:2] / digest[2:4] / digest, target)
+            os.link(blobs.path(digest), target)
 
 
 def read_once(tree: Path) -> None:

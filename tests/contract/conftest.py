@@ -12,6 +12,7 @@ import pytest
 from assetfs.repository import Node, Repository
 from tests.contract.backends.jama import JamaWorld
 from tests.contract.backends.midas import MidasWorld
+from tests.contract.backends.sams import SamsWorld
 from tests.contract.world import World
 from tests.live.real_jama import NotAvailableError, start_real_jama
 from tests.sandboxes import start_sandbox
@@ -38,12 +39,19 @@ def _real_jama() -> Iterator[World]:
         pytest.skip(str(reason))
 
 
+@contextmanager
+def _sams() -> Iterator[World]:
+    with start_sandbox("sams", seed="empty") as running:
+        yield SamsWorld(running)
+
+
 WORLDS = {
     "jama-current": lambda: _jama("current"),
     "jama-legacy": lambda: _jama("legacy"),
     "jama-classic": lambda: _jama("classic"),
     "jama-real": _real_jama,
     "midas": _midas,
+    "sams": _sams,
 }
 LIVE = {"jama-real"}
 

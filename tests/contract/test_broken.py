@@ -34,7 +34,7 @@ class Case:
 
 
 async def new_file(world: World, repository: Repository, area: Node, fresh: Fresh, label: str) -> Case:
-    folder = await repository.stat(world.make_folder(area.id, label))
+    folder = await repository.stat(world.beside(area.id, label))
     content = fresh(2_500_000)
     return Case(
         folder,
@@ -45,7 +45,7 @@ async def new_file(world: World, repository: Repository, area: Node, fresh: Fres
 
 
 async def new_content(world: World, repository: Repository, area: Node, fresh: Fresh, label: str) -> Case:
-    folder = await repository.stat(world.make_folder(area.id, label))
+    folder = await repository.stat(world.beside(area.id, label))
     old = await repository.stat(world.put(folder.id, world.samples.name, fresh()))
     world.describe(old.id, ["Ann"])
     content = fresh(2_500_000)

@@ -33,6 +33,8 @@ class Samples:
     changed_names: Sequence[str] = ("", " blank", "blank ", "nul\0")
     """Folder names that the server would refuse or change."""
     tag_attribute: str | None = None
+    nested: bool = True
+    """Folders can be made in folders, other than in the top one."""
     cross_scope: bool = False
     """The server has scopes between which nothing moves (`other_scope` names a folder in a second one)."""
 
@@ -89,6 +91,10 @@ class World(ABC):
 
     @abstractmethod
     def make_folder(self, folder: NodeId, name: str) -> NodeId: ...
+
+    def beside(self, folder: NodeId, name: str) -> NodeId:
+        """One more folder for files, in this one where folders nest, and else next to it, under another name too."""
+        return self.make_folder(folder, name)
 
     @abstractmethod
     def put(self, folder: NodeId, name: str, content: bytes) -> NodeId: ...

@@ -40,6 +40,7 @@ def test_owner_group_and_modes_are_as_they_were_asked_for(mount_demo: Mount) -> 
         me = f"{os.getuid()} {os.getgid()}".encode()
         told = set(found.run("find . -printf '%y %U %G %m\\n'").stdout.splitlines())
         assert told == {b"d " + me + b" 500", b"f " + me + b" 400"}
+        assert b"Read-only file system" in found.run("touch", f"{MUSEUM}/new.txt", check=False).stderr
 
 
 def test_a_key_that_may_only_read_shows_in_the_modes(mount_demo: Mount, demo_sandbox: RunningSandbox) -> None:

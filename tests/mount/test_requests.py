@@ -111,10 +111,8 @@ def test_ls_l_asks_one_byte_of_each_file_whose_size_is_not_known(bench: Mount, b
         assert asked(bench_sandbox) == {"POST rpc": 1, "GET download": 1000}
         found.run("ls", "-l", THOUSAND)
         assert asked(bench_sandbox) == {}
-        assert found.status()["requests"] == {
-            "total": 1004,
-            "by_label": {"batch": 2, "project_items": 2, "download": 1000},
-        }
+        told = found.status()["requests"]
+        assert (told["total"], told["by_label"]["download"]) == (1004, 1000), "the mount counts as the server does"
 
 
 def test_ls_l_asks_nothing_of_files_whose_size_is_known(
@@ -153,21 +151,21 @@ def test_small_files(bench: Mount, bench_sandbox: RunningSandbox) -> None:
         found.run("cat", f"{THOUSAND}/scan-0001.bin")
         assert asked(bench_sandbox) == {}
         found.run(f"grep -c nothing {THOUSAND}/scan-00*", check=False)
-        assert asked(bench_sandbox) == {"GET download": 99}
         found.run(f"tar c {THOUSAND}/scan-0[01]* | sha256sum")
-        assert asked(bench_sandbox) == {"GET download": 100}
+        paths = [entry["path"] for entry in bench_sandbox.listing()]
+        assert len(paths) == len(set(paths)), "one request for a file, whoever opens it first"
+        assert 199 <= len(paths) <= 199 + 64, "some of the files behind them are fetched ahead"
 
 
 def test_a_large_file_from_end_to_end(bench: Mount, bench_sandbox: RunningSandbox) -> None:
-    """One request for 8 MiB, and one more: the first is small, so that who reads only the first kilobytes does not pay
-    for 8 MiB. Four readers cost no more than one, and a remount brings nothing of it back."""
+    """Four readers fetch no byte twice, and after a remount nothing is fetched again."""
     with bench() as found:
         found.run("ls", "-l", "Bench/large")
         asked(bench_sandbox)
         running = [found.start("sha256sum", LARGE) for _ in range(4)]
         digests = {process.communicate(timeout=30)[0].split()[0] for process in running}
         ranges = downloads(bench_sandbox)
-        assert len(ranges) <= ceil((64 << 20) / REQUEST) + 1
+        assert len(ranges) <= ceil((64 << 20) / REQUEST) + 1 + 3, "each may come in from the side once"
         assert sum(last - first + 1 for first, last in ranges) == (64 << 20) - BLOCK, "no byte is fetched twice"
         asked(bench_sandbox)
         told = found.run("getfattr", "--only-values", "-n", "user.jama.sha256", LARGE).stdout
@@ -199,9 +197,14 @@ for at in (40_000_000, 20_000_000, 60_000_000, 30_000_000):
         assert [last - first + 1 for first, last in ranges] == [BLOCK] * 4
 
 
-def test_content_is_right_without_a_cache_on_disk(bench: Mount, bench_sandbox: RunningSandbox) -> None:
+def test_one_reader_without_a_cache_on_disk(bench: Mount, bench_sandbox: RunningSandbox) -> None:
+    """One request for 8 MiB, and one more: the first is small, so that who reads only the first kilobytes does not pay
+    for 8 MiB."""
     with bench("--no-cache") as found:
+        found.run("ls", "-l", "Bench/large")
+        asked(bench_sandbox)
         content = found.run("cat", LARGE).stdout
+        assert len(downloads(bench_sandbox)) <= ceil((64 << 20) / REQUEST) + 1
         path = found.path / LARGE
         assert hashlib.sha256(content).hexdigest() == os.getxattr(path, "user.jama.sha256").decode()
         asked(bench_sandbox)

@@ -128,3 +128,10 @@ def test_a_long_name_is_cut_at_a_character_before_the_extension() -> None:
     assert len(name) <= LIMIT
     assert name.endswith("é~42.jpeg".encode())
     assert decorate(b"a" * 251 + b"%2Fb", "1") == b"a" * 251 + b"~1"
+
+
+def test_a_name_that_is_taken_goes_to_nobody() -> None:
+    given_ = assign(siblings_of([("mine", True), ("mine", False), ("other", False)]), taken={b"mine"})
+    assert list(given_.shown) == [b"other", b"mine~8", b"mine~9"]
+    assert given_.resolve(b"mine") is None
+    assert given_.resolve(b"mine~9") == 9

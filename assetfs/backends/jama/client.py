@@ -25,9 +25,11 @@ from assetfs.transport import Transport
 T = TypeVar("T")
 
 CALLS_IN_FLIGHT = 2
-READ_TIMEOUT = 120.0
-"""The server's own worker timeout: a listing beside a large collection takes seconds (11.18)."""
-DEADLINE = 180.0
+READ_PATIENCE = 4
+"""Times the silence that content may have: 120 s unless it was set otherwise, the server's own worker timeout. A
+listing beside a large collection takes seconds (11.18). Two calls that hang hold up all others as long."""
+DEADLINE_PATIENCE = 3
+"""Times the deadline of other calls."""
 
 RETRIED = frozenset({429, 500, 502, 503, 504})
 """500 too: that is how SQLite's lock shows. A call that fails with it has been rolled back."""
@@ -126,8 +128,8 @@ class Client:
                 headers={"Content-Type": "application/json"},
                 repeatable=repeatable,
                 retry_statuses=RETRIED if repeatable else frozenset({429}),
-                read_timeout=READ_TIMEOUT,
-                deadline=DEADLINE,
+                read_timeout=READ_PATIENCE * self.transport.options.read_timeout,
+                deadline=DEADLINE_PATIENCE * self.transport.options.deadline,
             )
         self.note_time(response.headers.get("date"))
         return response.status, response.content

@@ -138,7 +138,7 @@ class Editing:
         mine = held(node)
         if not mine.id:
             raise Unsupported("the top level has no metadata")
-        texts, tags = _parsed(changes)
+        texts, tags = parsed(changes)
         fields = await self._field_ids(mine.project, texts)
         record, *known_tags = await self._client.many(
             [self.read(node), *([self._dialect.tags(mine.project)] if tags else [])]
@@ -190,7 +190,7 @@ class Editing:
                     log.error("a half-done change of metadata of %s could not be undone: %s", node.id, outcome)
 
 
-def _parsed(changes: Mapping[str, bytes | None]) -> tuple[dict[str, list[str]], list[str] | None]:
+def parsed(changes: Mapping[str, bytes | None]) -> tuple[dict[str, list[str]], list[str] | None]:
     """Values by attribute name (none: remove), and tags if they are among the changes. Raises ValueRejected,
     Forbidden (read-only), Unsupported (no such attribute)."""
     texts: dict[str, list[str]] = {}

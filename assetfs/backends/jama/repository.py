@@ -20,14 +20,14 @@ from assetfs.backends.jama.client import Client, settled
 from assetfs.backends.jama.connecting import greet
 from assetfs.backends.jama.dialect import Dialect
 from assetfs.backends.jama.downloads import PROBES_IN_FLIGHT, Downloads
-from assetfs.backends.jama.editing import Editing
+from assetfs.backends.jama.editing import Editing, parsed
 from assetfs.backends.jama.names import check_collection_title
 from assetfs.backends.jama.nodes import ROOT, Nodes, held, parent_id, parse
 from assetfs.backends.jama.replacing import Replacing
 from assetfs.backends.jama.types import FileTypes
 from assetfs.backends.jama.uploads import Patience, Uploads
 from assetfs.backends.jama.walking import Walking
-from assetfs.backends.jama.wire import Collection, Items
+from assetfs.backends.jama.wire import Collection, Items, Resource
 from assetfs.backends.jama.writing import Writing
 from assetfs.repository import (
     Capabilities,
@@ -131,11 +131,15 @@ class JamaRepository(Repository):
     async def _page(self, items: Items, folder: Node | None = None) -> Page:
         special = held(folder).special if folder is not None else None
         nodes: list[Node] = []
-        for record in (*items.collections, *items.resources):
+        records: list[Collection | Resource] = [*items.collections, *items.resources]
+        for record in records:
             if len(nodes) % PIECE == PIECE - 1:
                 await trio.lowlevel.checkpoint()
             make: Any = self._nodes.collection if isinstance(record, Collection) else self._nodes.resource
-            nodes.append(make(record, special))
+            try:
+                nodes.append(make(record, special))
+            except NotFound:
+                raise ProtocolViolation(f"a listing with something of project {record.project_id} in it") from None
         total = None
         if items.collections_count is not None and items.resources_count is not None:
             total = items.collections_count + items.resources_count
@@ -282,8 +286,8 @@ class JamaRepository(Repository):
     async def replace(self, node: Node, folder: Node, source: Source, ledger: Ledger) -> Node:
         return await self._replacing.replace(node, folder, source, ledger)
 
-    async def abandon(self, state: Mapping[str, Any]) -> None:
-        await self._writing.abandon(state)
+    async def abandon(self, state: Mapping[str, Any]) -> Node | None:
+        return await self._writing.abandon(state)
 
     async def rename(self, node: Node, folder: Node, name: str, over: Node | None = None) -> Node:
         return await self._arranging.rename(node, folder, name, over)
@@ -296,6 +300,9 @@ class JamaRepository(Repository):
 
     async def remove(self, node: Node, folder: Node) -> None:
         await self._arranging.remove(node, folder)
+
+    def admit_metadata(self, changes: Mapping[str, bytes]) -> None:
+        parsed(changes)
 
     async def set_metadata(self, node: Node, changes: Mapping[str, bytes | None]) -> Metadata:
         return await self._editing.set_metadata(node, changes)

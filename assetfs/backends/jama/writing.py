@@ -178,20 +178,24 @@ class Writing:
 
     # ---- giving up ------------------------------------------------------------------------------------------------
 
-    async def abandon(self, state: Mapping[str, Any]) -> None:
-        """Remove what a transfer left: the finished resource, if it is provably ours. Chunks vanish by themselves."""
+    async def abandon(self, state: Mapping[str, Any]) -> Node | None:
+        """Remove what a transfer left: the finished resource, if it is provably ours. Chunks vanish by themselves.
+        Where the content has reached its file, it stays there, and the file is returned."""
         digest, project = state.get("digest"), state.get("project")
         if not isinstance(digest, str) or not isinstance(project, int):
-            return
+            return None
         known = await self.client.call(self.dialect.upload_infos(digest, project))
         if known.status != "available" or known.id is None:
-            return
+            return None
         record, chains = await self.client.many([self.dialect.resource(known.id), self.dialect.chains(known.id)])
         if isinstance(record, NotFound):
-            return
+            return None
         places = {chain[-1].id for chain in settled(chains) if chain}
         if await self._is_ours(settled(record), places, state):
             await self.client.call(self.dialect.delete_resource(known.id))
+            return None
+        arrived = known.id in (state.get("target"), state.get("fresh"))
+        return self.nodes.resource(settled(record)) if arrived else None
 
     async def _is_ours(self, record: Resource, places: set[int], state: Mapping[str, Any]) -> bool:
         if "token" in state:

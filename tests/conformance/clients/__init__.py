@@ -24,8 +24,11 @@ class NotAvailable(Exception):
     """The client cannot be installed here; the message says why."""
 
 
-def environment(requirement: str) -> Path:
-    """The Python of an environment with this release (`name==version`), made if need be. Raises NotAvailable."""
+def environment(requirement: str, *undeclared: str) -> Path:
+    """The Python of an environment with this release (`name==version`), made if need be. Raises NotAvailable.
+
+    `undeclared` is what the client imports besides and does not say that it needs.
+    """
     folder = ENVIRONMENTS / f"{requirement.replace('==', '-')}-py{sys.version_info.major}.{sys.version_info.minor}"
     python, done = folder / "bin" / "python", folder / "installed"
     ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
@@ -35,7 +38,7 @@ def environment(requirement: str) -> Path:
             _run(sys.executable, "-m", "venv", "--clear", str(folder))
             # Releases without a wheel need setuptools, which new Pythons no longer bring along.
             _run(str(python), "-m", "pip", "install", "--quiet", "setuptools", "wheel")
-            _run(str(python), "-m", "pip", "install", "--quiet", "--no-build-isolation", requirement)
+            _run(str(python), "-m", "pip", "install", "--quiet", "--no-build-isolation", requirement, *undeclared)
             done.touch()
     return python
 

@@ -1,0 +1,261 @@
+"""Names and places (section 8): sets made, renamed and removed; assets renamed, moved and removed.
+
+Everything is one PATCH where the protocol has one. An asset goes to a set of another destination together with its
+bytes, because without them it would lose its content from sight (4.7).
+"""
+
+from __future__ import annotations
+
+import mmap
+import tempfile
+from collections.abc import Callable, Mapping
+from hashlib import new
+from typing import IO, Any
+
+import trio
+
+from assetfs.backends.sams.client import Client
+from assetfs.backends.sams.downloads import Downloads
+from assetfs.backends.sams.errors import Stale
+from assetfs.backends.sams.nodes import Nodes
+from assetfs.backends.sams.wire import Asset, Destinations, Set, new_id
+from assetfs.backends.sams.writing import TRIES, Writing, check_name, check_size
+from assetfs.repository import (
+    Conflict,
+    Forbidden,
+    NameRejected,
+    Node,
+    NotEmpty,
+    RepositoryError,
+    Unavailable,
+    Unsupported,
+)
+
+
+class Arranging:
+    """Changes of the tree. `destination` is where new sets keep their content, if that was chosen."""
+
+    def __init__(
+        self, client: Client, nodes: Nodes, downloads: Downloads, writing: Writing, destination: str | None
+    ) -> None:
+        self._client = client
+        self._nodes = nodes
+        self._downloads = downloads
+        self._writing = writing
+        self._destination = destination
+
+    # ---- sets -----------------------------------------------------------------------------------------------------
+
+    async def create_set(self, name: str) -> Node:
+        """A new, usable set. Raises Conflict, NameRejected, Unsupported where no destination is chosen."""
+        check_set_name(name)
+        document = {"_id": new_id(), "name": name, "state": "usable", "destination_name": await self._storage()}
+        try:
+            made = await self._client.make_set(document)
+        except Unavailable:
+            made = await self._client.set(document["_id"])  # raises NotFound where nothing was made
+        return self._nodes.set(made)
+
+    async def _storage(self) -> str:
+        if self._destination is None:
+            found = await self._client.get("admin/destinations", Destinations, "destinations")
+            if len(found.items) != 1:
+                names = ", ".join(item.id for item in found.items)
+                raise Unsupported(f"the server has several destinations: choose one with destination= ({names})")
+            self._destination = found.items[0].id
+        return self._destination
+
+    async def remove_set(self, set_id: str) -> None:
+        """Remove a set without assets. One that is usable has to be disabled first, and is put back on failure."""
+        document = await self._client.set(set_id)
+        count = {"query": {"term": {"set_id": set_id}}, "size": 0}
+        if (await self._client.search(count, "count")).meta.total:
+            raise NotEmpty(f"the set {document.name} has assets")
+        path, was = f"admin/sets/{set_id}", document.state
+        if was == "usable":
+            document = await self._client.change(path, document.etag, {"state": "disabled"}, Set, "disable set")
+        try:
+            await self._client.delete(path, document.etag, "remove set")
+        except RepositoryError:
+            if was == "usable":
+                with trio.CancelScope(shield=True):
+                    await self._client.change(path, document.etag, {"state": was}, Set, "enable set")
+            raise
+        self._nodes.sets.pop(set_id, None)
+
+    async def rename_set(self, set_id: str, name: str, over: str | None) -> Node:
+        """Another name for a set; an empty set `over` gives way."""
+        check_set_name(name)
+        if over is not None and over != set_id:
+            await self.remove_set(over)
+        return self._nodes.set(await self.change_set(set_id, lambda document: _unless_same(document.name, name)))
+
+    async def change_set(self, set_id: str, decide: Callable[[Set], dict[str, Any]]) -> Set:
+        """PATCH what `decide` says of the current document, again where somebody else was faster."""
+        for _ in range(TRIES):
+            document = await self._client.set(set_id)
+            changes = decide(document)
+            if not changes:
+                return document
+            try:
+                return await self._client.change(f"admin/sets/{set_id}", document.etag, changes, Set, "change set")
+            except Stale:
+                continue
+        raise Unavailable("somebody else keeps changing this set")
+
+    # ---- assets ---------------------------------------------------------------------------------------------------
+
+    async def change_asset(self, asset_id: str, decide: Callable[[Asset], dict[str, Any]]) -> Asset:
+        """PATCH what `decide` says of the current record, again where somebody else was faster, and read it back: a
+        change can get lost behind a 200 (4.3)."""
+        for _ in range(TRIES):
+            asset = await self._client.asset(asset_id)
+            changes = decide(asset)
+            if not changes:
+                return asset
+            self._writing.check_lock(asset)
+            try:
+                await self._client.change(f"produce/assets/{asset_id}", asset.etag, changes, Asset, "change")
+            except Stale:
+                continue
+            now = await self._client.asset(asset_id)
+            if now.etag != asset.etag:
+                return now
+        raise Unavailable("somebody else keeps changing this asset")
+
+    async def place(self, node: Node, target: Set, name: str, over: Node | None) -> Node:
+        """An asset under another name, in this set or another. See `Repository.rename` and `move`."""
+        check_name(name)
+        asset: Asset = node.private
+        if over is not None and over.id != node.id:
+            return await self._give_content(asset, over)
+        source = await self._nodes.home(asset.set_id)
+        if target.state != "usable":
+            raise Forbidden(f"the set {target.name} is not open for changes")
+        if (target.id, name) != (asset.set_id, asset.filename):
+            await self._check_free(asset, target, name)
+        if target.destination_name != source.destination_name:
+            return await self._carry(asset, target, name)
+        check_size(target, asset.length)
+        return await self._nodes.described(
+            await self.change_asset(asset.id, lambda current: _placing(current, target, name))
+        )
+
+    async def _check_free(self, asset: Asset, target: Set, name: str) -> None:
+        try:
+            await self._writing.check_name(target, name)
+        except Conflict as conflict:
+            if conflict.node is None or conflict.node.id != f"a{asset.id}":
+                raise
+
+    async def _give_content(self, asset: Asset, over: Node) -> Node:
+        """The content goes into the asset that has the name, which stays what it is otherwise."""
+        current = await self._client.asset(over.id[1:])
+        if current.media_id != over.version:
+            raise Conflict("the file has been replaced on the server", await self._nodes.described(current))
+        with tempfile.TemporaryFile() as file:
+            content = await self._downloaded(asset, file)
+            node = await self._writing.replace(over.version, over.id[1:], content, _NoLedger())
+        await self.remove_asset(asset.id)
+        return node
+
+    async def _carry(self, asset: Asset, target: Set, name: str) -> Node:
+        """To another destination: record and bytes in one request."""
+        check_size(target, asset.length)
+        current = await self._client.asset(asset.id)
+        self._writing.check_lock(current)
+        with tempfile.TemporaryFile() as file:
+            content = await self._downloaded(current, file)
+            fields = {key: str(value) for key, value in _placing(current, target, name).items()}
+            # With an empty media id the old bytes are left alone: their id may not suit the new storage (4.7).
+            fields["_media_id"] = ""
+            path = f"produce/assets/{asset.id}"
+            await self._client.send("PATCH", path, fields, content, lambda sent: None, "move", current.etag)
+        now = await self._client.asset(asset.id)
+        if now.set_id != target.id:
+            raise Unavailable("the server lost the move")
+        if now.renditions:
+            now = await self.change_asset(asset.id, lambda one: {"renditions": []} if one.renditions else {})
+        return await self._nodes.described(now)
+
+    async def _downloaded(self, asset: Asset, file: IO[bytes]) -> _Local:
+        local = _Local(file, asset.length)
+        if asset.length:
+            await self._downloads.fetch(asset, 0, asset.length, local)
+        return local
+
+    async def remove_asset(self, asset_id: str) -> None:
+        """Delete an asset. Raises NotFound: the server itself says nothing about what is not there."""
+        for _ in range(TRIES):
+            asset = await self._client.asset(asset_id)
+            self._writing.check_lock(asset)
+            if (await self._nodes.home(asset.set_id)).state != "usable":
+                raise Forbidden("the set is not open for changes")
+            try:
+                await self._client.delete(f"produce/assets/{asset_id}", asset.etag, "remove")
+            except Stale:
+                continue
+            return
+        raise Unavailable("somebody else keeps changing this asset")
+
+
+def check_set_name(name: str) -> None:
+    """Raise NameRejected for what cannot be a set's name."""
+    if not name:
+        raise NameRejected("a set needs a name")
+    if "\0" in name:
+        raise NameRejected("a name cannot hold a NUL")
+
+
+def _unless_same(old: str, new_name: str) -> dict[str, Any]:
+    return {} if old == new_name else {"name": new_name}
+
+
+def _placing(asset: Asset, target: Set, name: str) -> dict[str, Any]:
+    """The fields that change. A title that was the file's name follows it."""
+    changes = {} if asset.set_id == target.id else {"set_id": target.id}
+    if asset.filename != name:
+        changes["filename"] = name
+        if asset.name == asset.filename:
+            changes["name"] = name
+    return changes
+
+
+class _NoLedger:
+    """For transfers that are not continued: their source is on the server."""
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        return {}
+
+    async def record(self, **state: Any) -> None:
+        return
+
+    def progress(self, sent: int) -> None:
+        return
+
+
+class _Local:
+    """A temporary file as a sink for a download, and then as the source of an upload."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self.size = size
+        self._file = file
+        if size:
+            file.truncate(size)
+            self._memory = memoryview(mmap.mmap(file.fileno(), size))
+
+    def lend(self, offset: int) -> memoryview:
+        return self._memory[offset:]
+
+    def landed(self, offset: int, count: int) -> None:
+        return
+
+    def total(self, size: int) -> None:
+        return
+
+    async def read(self, offset: int, count: int) -> bytes:
+        return await trio.to_thread.run_sync(lambda: bytes(self._memory[offset : offset + count]))
+
+    async def digest(self, algorithm: str) -> str:
+        return await trio.to_thread.run_sync(lambda: new(algorithm, self._memory if self.size else b"").hexdigest())

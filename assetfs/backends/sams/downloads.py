@@ -1,0 +1,168 @@
+"""Content on its way in (section 4.6). The server knows no ranges: every answer begins at the start.
+
+The only version that an answer names is the SHA-1 of its bytes; media ids are in the records. So an answer is held
+against the SHA-1 where that is known. Where it is not, an answer is taken whose time and length are those of the record
+that we have, unless the record was read in the very second of its last change. In doubt the record is read again: if it
+still has the media id, that id had these bytes when they were announced, because a media id that was replaced never
+comes back.
+
+A name beyond Latin-1, or one with control characters, breaks its own download; the archive of one member does not.
+"""
+
+from __future__ import annotations
+
+import re
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote
+
+from assetfs.backends.sams.client import Client
+from assetfs.backends.sams.nodes import Nodes
+from assetfs.backends.sams.wire import Asset, time_ns
+from assetfs.repository import NotFound, ProtocolViolation, Sink, VersionChanged
+from assetfs.transport import Body, Head, Interpret
+from assetfs.transport.rules import closed_range
+
+_SHA1 = re.compile(r'(?:W/)?"?([0-9a-f]{40})"?')
+ZIP_HEAD, ZIP_TAIL = 30, 46 + 22
+"""Bytes of an archive of one member besides the member and, twice, its name."""
+
+
+class _Doubt(VersionChanged):
+    """The answer may be of another version; `sha1` is what it says of itself."""
+
+    def __init__(self, sha1: str | None) -> None:
+        super().__init__("the content may have changed")
+        self.sha1 = sha1
+
+
+class Downloads:
+    """Fetches content of exactly one version."""
+
+    def __init__(self, client: Client, nodes: Nodes) -> None:
+        self._client = client
+        self._nodes = nodes
+
+    async def fetch(self, asset: Asset, start: int, stop: int, sink: Sink) -> None:
+        """Deliver [start, stop) of `asset.media_id` to the sink. Raises as `Repository.fetch` says."""
+        if start >= asset.length:
+            sink.total(asset.length)
+            return
+        stop = min(stop, asset.length)
+        try:
+            await (self._archived if breaks_headers(asset.filename) else self._plain)(asset, start, stop, sink)
+        except NotFound:
+            await self._still_there(asset)
+            raise ProtocolViolation("the server has the asset and not its content") from None
+
+    async def sha1(self, asset: Asset) -> str | None:
+        """The SHA-1 of the content. Costs the server as much as a download, where it is not known."""
+        known = self._nodes.digests.get(asset.media_id)
+        if known is None and not breaks_headers(asset.filename):
+            answer = await self._client.transport.request("HEAD", _path(asset), label="digest", repeatable=True)
+            known = _sha1(answer.headers.get("etag"))
+            current = await self._client.asset(asset.id)
+            if answer.status != 200 or known is None or current.media_id != asset.media_id:
+                return None
+            self._nodes.digests[asset.media_id] = known
+        return known
+
+    async def _plain(self, asset: Asset, start: int, stop: int, sink: Sink) -> None:
+        known = self._nodes.digests.get(asset.media_id)
+        try:
+            await self._once(asset, start, stop, sink, self._judging(asset, known))
+        except _Doubt as doubt:
+            await self._still_there(asset)
+            if doubt.sha1 is not None:
+                self._nodes.digests[asset.media_id] = doubt.sha1
+            await self._once(asset, start, stop, sink, self._judging(asset, doubt.sha1, sure=True))
+
+    async def _once(self, asset: Asset, start: int, stop: int, sink: Sink, judge: Interpret) -> None:
+        standard = closed_range(start, stop)
+
+        def interpret(head: Head) -> Body:
+            if head.status == 400:
+                raise NotFound("the set of this asset is gone")
+            body = standard(head)
+            judge(head)
+            if body.total is not None and body.total != asset.length:
+                raise VersionChanged(f"the file has {body.total} bytes now, and had {asset.length}")
+            return body
+
+        await self._client.transport.fetch(_path(asset), start, stop, sink, label="download", interpret=interpret)
+
+    def _judging(self, asset: Asset, known: str | None, *, sure: bool = False) -> Interpret:
+        def judge(head: Head) -> Body:
+            said = _sha1(head.headers.get("etag"))
+            if known is not None and said is not None:
+                if said != known:
+                    raise VersionChanged("the file was replaced on the server")
+            elif not sure and not self._settled(asset, head):
+                raise _Doubt(said)
+            elif said is not None:
+                self._nodes.digests[asset.media_id] = said
+            return Body(None)
+
+        return judge
+
+    def _settled(self, asset: Asset, head: Head) -> bool:
+        try:
+            modified = parsedate_to_datetime(head.headers.get("last-modified", "")).timestamp()
+        except ValueError:
+            return False
+        same = int(modified) * 1_000_000_000 == time_ns(asset.updated)
+        return same and asset.media_id not in self._nodes.unsettled
+
+    async def _archived(self, asset: Asset, start: int, stop: int, sink: Sink) -> None:
+        await self._still_there(asset)
+        name = len(asset.filename.partition("\0")[0].encode("utf-8", "surrogatepass"))
+        before, whole = ZIP_HEAD + name, ZIP_HEAD + name + asset.length + name + ZIP_TAIL
+        standard = closed_range(before + start, before + stop)
+
+        def interpret(head: Head) -> Body:
+            body = standard(head)
+            if body.total != whole:
+                raise VersionChanged(f"the archive has {body.total} bytes instead of {whole}")
+            return body
+
+        path = f"consume/assets/compressed_binary/{asset.id}?v={quote(asset.media_id)}"
+        inner = _Member(sink, before, asset.length)
+        fetch = self._client.transport.fetch
+        await fetch(path, before + start, before + stop, inner, label="archive", interpret=interpret)
+
+    async def _still_there(self, asset: Asset) -> None:
+        """Raises NotFound when the asset is gone, VersionChanged when it has other content now."""
+        if (await self._client.asset(str(asset.id))).media_id != asset.media_id:
+            raise VersionChanged("the file was replaced on the server")
+
+
+class _Member:
+    """A sink for an archive that passes on its one member, which begins at `before` and has `size` bytes."""
+
+    def __init__(self, sink: Sink, before: int, size: int) -> None:
+        self._sink = sink
+        self._before = before
+        self._size = size
+
+    def lend(self, offset: int) -> memoryview:
+        return self._sink.lend(offset - self._before)
+
+    def landed(self, offset: int, count: int) -> None:
+        self._sink.landed(offset - self._before, count)
+
+    def total(self, size: int) -> None:
+        self._sink.total(self._size)
+
+
+def breaks_headers(filename: str) -> bool:
+    """Whether a download whose header carries this name fails on the server (11.2, 13.3)."""
+    return any(ord(letter) > 0xFF or ord(letter) < 32 or ord(letter) == 127 for letter in filename)
+
+
+def _path(asset: Asset) -> str:
+    """The media id is for caches on the way, which are told to keep a mutable URL for 30 days (11.14)."""
+    return f"consume/assets/binary/{asset.id}?v={quote(asset.media_id)}"
+
+
+def _sha1(etag: str | None) -> str | None:
+    found = _SHA1.fullmatch(etag or "")
+    return found[1] if found else None

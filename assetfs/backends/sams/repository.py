@@ -1,0 +1,324 @@
+"""SAMS as a repository: the seam's methods in the words of the protocol (sections 8 and 9).
+
+The root has the sets, a set has its assets, and that is all the depth there is. A listing carries everything that is
+known about its assets; they are walked through by media id, which is unique and has an order, so that a set may have
+more than the ten thousand that a search shows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlunsplit
+
+import msgspec
+
+from assetfs.backends import Address
+from assetfs.backends.sams import attributes
+from assetfs.backends.sams.arranging import Arranging, check_set_name
+from assetfs.backends.sams.client import Client
+from assetfs.backends.sams.downloads import Downloads
+from assetfs.backends.sams.nodes import ROOT, Nodes, number_of
+from assetfs.backends.sams.wire import Asset, Set
+from assetfs.backends.sams.writing import Writing, check_name
+from assetfs.repository import (
+    Capabilities,
+    Forbidden,
+    Identity,
+    Kind,
+    Ledger,
+    Listing,
+    Metadata,
+    Node,
+    NodeId,
+    NotFound,
+    Page,
+    ProtocolViolation,
+    Repository,
+    Rights,
+    Sink,
+    Source,
+    Unsupported,
+    Usage,
+)
+from assetfs.transport import Transport, TransportOptions
+
+PAGE = 2000
+"""Assets per request: 1 to 4 MB of JSON."""
+MOST_TAGS = 10_000
+MOST_FOUND = 1000
+RESOURCES = "consume/assets"
+"""What every SAMS has among its resources."""
+
+CAPABILITIES = Capabilities(
+    walk=True,
+    measure=True,
+    create_folder=True,
+    remove_folder=True,
+    upload=True,
+    replace=True,
+    replace_keeps_id=True,
+    rename=True,
+    move=True,
+    remove=True,
+    set_metadata=True,
+    search=True,
+    tags=True,
+    usage=True,
+    locate=True,
+    ranges=False,
+    lazy_attributes=attributes.LAZY,
+    aliases=attributes.ALIASES,
+    writable=attributes.WRITABLE,
+)
+
+
+class _Child(msgspec.Struct):
+    href: str
+
+
+class _Children(msgspec.Struct):
+    child: list[_Child]
+
+
+class _Root(msgspec.Struct, rename={"links": "_links"}):
+    links: _Children
+
+
+class SamsRepository(Repository):
+    """One SAMS server seen with one API key, or none where the server is open."""
+
+    name = "sams"
+
+    def __init__(self, address: Address, options: TransportOptions) -> None:
+        url = address.url
+        self._endpoint = urlunsplit((url.scheme, url.netloc, url.path.rstrip("/") + "/", "", ""))
+        self._user = address.options.get("user_id") or address.user
+        headers = {"Authorization": f"Basic {address.secret}"} if address.secret else {}
+        self._client = Client(Transport(self._endpoint, options, headers=headers), self._user)
+        self._nodes = Nodes(self._client)
+        self._downloads = Downloads(self._client, self._nodes)
+        locks = address.options.get("locks", "honour") == "honour"
+        self._writing = Writing(self._client, self._nodes, self._downloads, locks=locks, user_id=self._user)
+        destination = address.options.get("destination")
+        self._arranging = Arranging(self._client, self._nodes, self._downloads, self._writing, destination)
+        self._new_extra = bool(address.options.get("new_extra"))
+        self.capabilities = CAPABILITIES
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        return self._client.transport.requests.by_label()
+
+    # ---- life -----------------------------------------------------------------------------------------------------
+
+    async def connect(self) -> Identity:
+        root = await self._client.get("", _Root, "connect")
+        if RESOURCES not in (child.href for child in root.links.child):
+            raise ProtocolViolation("this is no SAMS server: it has no assets among its resources")
+        return Identity(server="SAMS", user=self._user or "API key", url=self._endpoint)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    # ---- reading --------------------------------------------------------------------------------------------------
+
+    async def root(self) -> Node:
+        return self._nodes.root()
+
+    async def children(self, folder: Node) -> AsyncIterator[Page]:
+        if folder.id == ROOT:
+            async for page in self._sets():
+                yield page
+            return
+        set_id = number_of(folder.id, "s")
+        empty = True
+        async for assets, total in self._assets({"term": {"set_id": set_id}}, ["_media_id"]):
+            if assets:
+                await self._nodes.home(set_id)
+                empty = False
+                yield Page([self._nodes.asset(asset) for asset in assets], total)
+        if empty:
+            self._nodes.set(await self._client.set(set_id))  # a search finds nothing in what is not there, too
+
+    async def _sets(self, where: Mapping[str, Any] | None = None) -> AsyncIterator[Page]:
+        seen: set[str] = set()
+        async for page in self._client.sets(where):
+            yield Page([self._nodes.set(one) for one in page if one.id not in seen])
+            seen.update(one.id for one in page)
+
+    async def _assets(self, query: Mapping[str, Any], keys: Sequence[str]) -> AsyncIterator[tuple[list[Asset], int]]:
+        """Pages of a search in the order of unique keys, without end at ten thousand; each asset once."""
+        seen: set[str] = set()
+        last: dict[str, Any] = {}
+        sort = [{key: "asc"} for key in keys]
+        while True:
+            source = {"query": {"bool": {"filter": [query]}}, "sort": sort, "size": PAGE, **last}
+            found = await self._client.search(source, "listing")
+            yield [asset for asset in found.items if asset.id not in seen], found.meta.total
+            if len(found.items) < PAGE:
+                return
+            seen.update(asset.id for asset in found.items)
+            end = found.items[-1]
+            last = {"search_after": [getattr(end, key.removeprefix("_")) for key in keys]}
+
+    async def walk(self, folder: Node) -> AsyncIterator[Listing]:
+        if folder.id != ROOT:
+            yield Listing(folder, [node async for page in self.children(folder) for node in page.nodes])
+            return
+        sets = {node.id: node async for page in self._sets() for node in page.nodes}
+        yield Listing(folder, list(sets.values()))
+        here, nodes = "", list[Node]()
+        async for assets, _ in self._assets({"match_all": {}}, ["set_id", "_media_id"]):
+            for asset in assets:
+                if here != f"s{asset.set_id}":
+                    if here in sets:
+                        yield Listing(sets.pop(here), nodes)
+                    here, nodes = f"s{asset.set_id}", []
+                nodes.append(self._nodes.asset(asset))
+        if here in sets:
+            yield Listing(sets.pop(here), nodes)
+        for empty in sets.values():
+            yield Listing(empty, [])
+
+    async def stat(self, node: NodeId) -> Node:
+        if node == ROOT:
+            return self._nodes.root()
+        if node[:1] == "s":
+            return self._nodes.set(await self._client.set(number_of(node, "s")))
+        return await self._nodes.described(await self._client.asset(number_of(node, "a")))
+
+    async def fetch(self, node: Node, start: int, stop: int, sink: Sink) -> None:
+        await self._downloads.fetch(node.private, start, stop, sink)
+
+    async def measure(self, nodes: Sequence[Node]) -> Mapping[NodeId, int]:
+        found = await self._client.assets(_asset_ids(nodes), "measure")
+        return {f"a{asset.id}": asset.length for asset in found}
+
+    async def metadata(self, nodes: Sequence[Node]) -> Mapping[NodeId, Metadata]:
+        found: dict[NodeId, Metadata] = {node.id: {} for node in nodes if node.id == ROOT}
+        asked = _asset_ids(nodes)
+        if len(asked) == 1:  # the record is exact, where the index remembers keys that were removed
+            try:
+                assets = [await self._client.asset(asked[0])]
+            except NotFound:
+                assets = []
+        else:
+            assets = await self._client.assets(asked, "metadata")
+        found |= {f"a{asset.id}": attributes.of_asset(asset) for asset in assets}
+        wanted = {node.id for node in nodes if node.id[:1] == "s"}
+        if wanted:
+            async for page in self._client.sets():
+                found |= {f"s{one.id}": attributes.of_set(one) for one in page if f"s{one.id}" in wanted}
+        return found
+
+    async def attribute(self, node: Node, name: str) -> bytes | None:
+        if name not in attributes.LAZY:
+            return await super().attribute(node, name)
+        if name == attributes.SHA1:
+            digest = await self._downloads.sha1(node.private) if node.kind is Kind.FILE else None
+            return digest.encode() if digest else None
+        if node.id[:1] != "s":
+            return None
+        count, size = await self._totals({"term": {"set_id": node.id[1:]}})
+        return b"%d" % (count if name == attributes.COUNT else size)
+
+    async def _totals(self, query: Mapping[str, Any]) -> tuple[int, int]:
+        """How many assets fit, and their bytes."""
+        counts = {"terms": {"field": "set_id", "size": MOST_TAGS}, "aggs": {"bytes": {"sum": {"field": "length"}}}}
+        source = {"query": {"bool": {"filter": [query]}}, "size": 0, "aggs": {"sets": counts}}
+        found = (await self._client.search(source, "totals")).counted["sets"].buckets
+        return sum(one.doc_count for one in found), int(sum(one.bytes.get("value", 0) for one in found))
+
+    async def usage(self) -> Usage:
+        count, _ = await self._totals({"match_all": {}})
+        return Usage(files=count)
+
+    async def locate(self, node: NodeId) -> Sequence[Sequence[Node]]:
+        found = await self.stat(node)
+        if node == ROOT:
+            return []
+        if isinstance(found.private, Set):
+            return [[found]]
+        return [[self._nodes.set(await self._nodes.home(found.private.set_id)), found]]
+
+    # ---- finding --------------------------------------------------------------------------------------------------
+
+    async def search(self, query: str) -> AsyncIterator[Page]:
+        async for page in self._sets({"name": {"$regex": f"(?i){re.escape(query)}"}}):
+            yield page
+        texts = [{"match": {name: {"query": query, "operator": "and"}}} for name in ("filename", "name", "description")]
+        fits = {"bool": {"should": [*texts, {"term": {"tags.code": query}}]}}
+        found = await self._client.search({"query": fits, "size": MOST_FOUND, "sort": ["_score", "_media_id"]})
+        yield Page([await self._nodes.described(asset) for asset in found.items])
+
+    async def tags(self) -> Sequence[str]:
+        source = {"size": 0, "aggs": {"tags": {"terms": {"field": "tags.code", "size": MOST_TAGS}}}}
+        found = await self._client.search(source, "tags")
+        return sorted(bucket.key for bucket in found.counted["tags"].buckets)
+
+    async def tagged(self, tag: str) -> AsyncIterator[Page]:
+        async for assets, total in self._assets({"term": {"tags.code": tag}}, ["_media_id"]):
+            yield Page([await self._nodes.described(asset) for asset in assets], total)
+
+    # ---- writing --------------------------------------------------------------------------------------------------
+
+    def admit(self, folder: Node, name: str, kind: Kind) -> None:
+        if kind is Kind.LINK:
+            raise Unsupported("SAMS has no links")
+        if (folder.id == ROOT) is (kind is Kind.FILE):
+            raise Unsupported("files are in sets, and sets are at the top: there are no folders in sets")
+        if Rights.WRITE not in folder.rights:
+            raise Forbidden("the set is not open for changes")
+        (check_name if kind is Kind.FILE else check_set_name)(name)
+
+    async def create_folder(self, folder: Node, name: str) -> Node:
+        self.admit(folder, name, Kind.FOLDER)
+        return await self._arranging.create_set(name)
+
+    async def remove_folder(self, node: Node, folder: Node) -> None:
+        await self._arranging.remove_set(number_of(node.id, "s"))
+
+    async def upload(self, folder: Node, name: str, source: Source, ledger: Ledger) -> Node:
+        self.admit(folder, name, Kind.FILE)
+        return await self._writing.upload(folder.private, name, source, ledger)
+
+    async def replace(self, node: Node, folder: Node, source: Source, ledger: Ledger) -> Node:
+        return await self._writing.replace(node.version, number_of(node.id, "a"), source, ledger)
+
+    async def abandon(self, state: Mapping[str, Any]) -> None:
+        await self._writing.abandon(state)
+
+    async def rename(self, node: Node, folder: Node, name: str, over: Node | None = None) -> Node:
+        if node.kind is Kind.FOLDER:
+            gone = None if over is None else number_of(over.id, "s")
+            return await self._arranging.rename_set(number_of(node.id, "s"), name, gone)
+        return await self.move(node, folder, folder, name, over)
+
+    async def move(self, node: Node, source: Node, destination: Node, name: str, over: Node | None = None) -> Node:
+        if node.kind is Kind.FOLDER or destination.id == ROOT:
+            raise Unsupported("files are in sets, and sets are at the top: there are no folders in sets")
+        current = msgspec.structs.replace(node, private=await self._client.asset(number_of(node.id, "a")))
+        return await self._arranging.place(current, destination.private, name, over)
+
+    async def remove(self, node: Node, folder: Node) -> None:
+        await self._arranging.remove_asset(number_of(node.id, "a"))
+
+    async def set_metadata(self, node: Node, changes: Mapping[str, bytes | None]) -> Metadata:
+        if node.id == ROOT:
+            raise Unsupported("the root has no attributes")
+        wished = attributes.parsed(changes, of_set=node.kind is Kind.FOLDER)
+        if node.kind is Kind.FOLDER:
+            number = number_of(node.id, "s")
+            document = await self._arranging.change_set(number, lambda one: attributes.set_changes(one, wished))
+            self._nodes.sets[number] = document
+            return attributes.of_set(document)
+        asset = await self._arranging.change_asset(
+            number_of(node.id, "a"),
+            lambda one: attributes.asset_changes(one, wished, new_extra=self._new_extra),
+        )
+        return attributes.of_asset(asset)
+
+
+def _asset_ids(nodes: Sequence[Node]) -> list[str]:
+    return [node.id[1:] for node in nodes if node.id[:1] == "a"]

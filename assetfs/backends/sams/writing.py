@@ -1,0 +1,153 @@
+"""Content on its way out (section 5): one form per file, which is visible whole or not at all.
+
+A new asset's id is ours and is written down before anything is sent, so that a repeated try finds what an earlier one
+has made. A replacement of unknown outcome is told by the SHA-1 that the server has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from assetfs.backends.sams.client import Client
+from assetfs.backends.sams.downloads import Downloads
+from assetfs.backends.sams.errors import IdTaken, Stale
+from assetfs.backends.sams.nodes import Nodes
+from assetfs.backends.sams.wire import Asset, Set, new_id
+from assetfs.repository import (
+    Conflict,
+    Forbidden,
+    Ledger,
+    NameRejected,
+    Node,
+    NotFound,
+    ProtocolViolation,
+    Source,
+    TooLarge,
+    Unavailable,
+)
+
+TRIES = 5
+"""How often a change is made again because somebody else changed the document meanwhile."""
+
+
+class Writing:
+    """Uploads and replacements. `user_id` is who we are where locks are honoured; None: they are not looked at."""
+
+    def __init__(self, client: Client, nodes: Nodes, downloads: Downloads, *, locks: bool, user_id: str | None) -> None:
+        self._client = client
+        self._nodes = nodes
+        self._downloads = downloads
+        self._locks = locks
+        self._user_id = user_id
+
+    def check_lock(self, asset: Asset) -> None:
+        """Raise Forbidden where somebody else is editing the asset."""
+        if self._locks and asset.lock_action is not None and asset.lock_user != self._user_id:
+            raise Forbidden(f"the asset is locked by {asset.lock_user} ({asset.lock_action})")
+
+    async def check_name(self, folder: Set, name: str) -> None:
+        """Raise Conflict where the set has an asset of this name: the server would not mind (section 8)."""
+        other = await self._client.named(folder.id, name)
+        if other is not None:
+            raise Conflict(f"there is a file {name} already", self._nodes.asset(other))
+
+    async def upload(self, folder: Set, name: str, source: Source, ledger: Ledger) -> Node:
+        """A new asset. See `Repository.upload`."""
+        check_name(name)
+        check_size(folder, source.size)
+        asset_id = ledger.state.get("asset")
+        if asset_id is not None:
+            try:
+                return await self._finished(await self._client.asset(str(asset_id)), source)
+            except NotFound:
+                pass
+        else:
+            asset_id = new_id()
+        await self.check_name(folder, name)
+        await ledger.record(asset=asset_id)
+        fields = {"_id": str(asset_id), "set_id": folder.id, "filename": name, "name": name}
+        try:
+            asset = await self._client.send("POST", "produce/assets", fields, source, ledger.progress, "upload")
+        except IdTaken:
+            asset = await self._client.asset(str(asset_id))
+        except ProtocolViolation:
+            await self._client.set(folder.id)  # a set that is gone is a crash of the server's code: say NotFound
+            raise
+        return await self._finished(asset, source)
+
+    async def _finished(self, asset: Asset, source: Source) -> Node:
+        if asset.length != source.size:
+            raise ProtocolViolation(f"the server has {asset.length} bytes of the {source.size} that were sent")
+        self._nodes.digests[asset.media_id] = await source.digest("sha1")
+        return await self._nodes.described(asset)
+
+    async def replace(self, version: str | None, asset_id: str, source: Source, ledger: Ledger) -> Node:
+        """New content for an asset that has `version`. See `Repository.replace`."""
+        for _ in range(TRIES):
+            asset = await self._client.asset(asset_id)
+            if asset.media_id != version:
+                if ledger.state.get("replaces") == version and await self._same(asset, source):
+                    return await self._finished(await self._without_renditions(asset), source)
+                raise Conflict("the file has been replaced on the server", await self._nodes.described(asset))
+            if await self._same(asset, source):
+                return await self._nodes.described(asset)
+            self.check_lock(asset)
+            check_size(await self._nodes.home(asset.set_id), source.size)
+            await ledger.record(replaces=version)
+            try:
+                answer = await self._send(asset, {}, source, ledger)
+            except Stale:
+                continue
+            # The server's check of the etag is no lock: a change can get lost behind a 200 (4.3).
+            now = await self._client.asset(asset_id)
+            if now.media_id == answer.media_id:
+                return await self._finished(await self._without_renditions(now), source)
+        raise Unavailable("somebody else keeps changing this asset")
+
+    async def _send(self, asset: Asset, fields: Mapping[str, str], source: Source, ledger: Ledger) -> Asset:
+        path = f"produce/assets/{asset.id}"
+        return await self._client.send("PATCH", path, fields, source, ledger.progress, "replace", asset.etag)
+
+    async def _same(self, asset: Asset, source: Source) -> bool:
+        """Whether the server has these bytes already. It is asked only where the length is the same."""
+        if asset.length != source.size:
+            return False
+        return await self._downloads.sha1(asset) == await source.digest("sha1")
+
+    async def _without_renditions(self, asset: Asset) -> Asset:
+        """Pictures of the old content would be served for the new one (11.3)."""
+        for _ in range(TRIES):
+            if not any(one.name == "original" and one.media_id != asset.media_id for one in asset.renditions or ()):
+                return asset
+            try:
+                path = f"produce/assets/{asset.id}"
+                return await self._client.change(path, asset.etag, {"renditions": []}, Asset, "clear renditions")
+            except Stale:
+                asset = await self._client.asset(asset.id)
+        return asset
+
+    async def abandon(self, state: Mapping[str, Any]) -> None:
+        """Remove a new asset that was made and is no longer wanted."""
+        asset_id = state.get("asset")
+        for _ in range(TRIES if asset_id is not None else 0):
+            try:
+                asset = await self._client.asset(str(asset_id))
+                await self._client.delete(f"produce/assets/{asset.id}", asset.etag, "abandon")
+            except NotFound:
+                return
+            except Stale:
+                continue
+            return
+
+
+def check_name(name: str) -> None:
+    """Raise NameRejected for what cannot be a file's name."""
+    if not name:
+        raise NameRejected("a file needs a name")
+
+
+def check_size(folder: Set, size: int) -> None:
+    """Raise TooLarge before anything is sent: the server looks at the size when it has all bytes."""
+    if folder.maximum_asset_size and size > folder.maximum_asset_size:
+        raise TooLarge(f"the set {folder.name} takes files of up to {folder.maximum_asset_size} bytes")

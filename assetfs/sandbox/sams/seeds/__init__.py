@@ -1,0 +1,1 @@
+"""What a SAMS sandbox starts with."""

@@ -1,0 +1,443 @@
+"""What only SAMS has: sets at the top, states, destinations, names that break downloads, renditions, locks, extra."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from assetfs.repository import (
+    Conflict,
+    Forbidden,
+    Kind,
+    NameRejected,
+    Node,
+    NotEmpty,
+    NotFound,
+    Repository,
+    Rights,
+    TooLarge,
+    Unsupported,
+    ValueRejected,
+    VersionChanged,
+)
+from assetfs.sandbox import makings
+from tests.contract.backends.sams import OTHER_DESTINATION, TAGS, SamsWorld
+from tests.contract.doubles import Book, Held, fetched
+from tests.contract.test_reading import listed
+from tests.contract.test_writing import seen
+from tests.sandboxes import start_sandbox
+
+Fresh = Callable[..., bytes]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SamsWorld]:
+    with start_sandbox("sams", seed="empty") as running:
+        yield SamsWorld(running)
+
+
+@pytest.fixture
+def world(server: SamsWorld) -> SamsWorld:
+    server.reset()
+    return server
+
+
+@pytest.fixture
+async def other(world: SamsWorld, repository: Repository) -> Node:
+    return await repository.stat(world.beside("root", "other"))
+
+
+async def opened(world: SamsWorld, **options: object) -> Repository:
+    repository = world.open(**options)
+    await repository.connect()
+    return repository
+
+
+def unique(name: str = "set") -> str:
+    return f"{name} {secrets.token_hex(6)}"
+
+
+def requests(world: SamsWorld) -> list[str]:
+    found = [f"{request['method']} {request['kind']}" for request in world.requests()]
+    world.reset()
+    return found
+
+
+# ---- sets ---------------------------------------------------------------------------------------------------------
+
+
+async def test_sets_are_made_renamed_and_removed(world: SamsWorld, repository: Repository, fresh: Fresh) -> None:
+    root, name = await repository.root(), unique()
+    repository.admit(root, name, Kind.FOLDER)
+    node = await repository.create_folder(root, name)
+    assert (await listed(repository, root))[name] == node
+    with pytest.raises(Conflict):
+        await repository.create_folder(root, name)
+    renamed = await repository.rename(node, root, unique("new"))
+    assert renamed.id == node.id
+    file = world.put(node.id, "a.txt", fresh())
+    with pytest.raises(NotEmpty):
+        await repository.remove_folder(node, root)
+    assert (await repository.stat(node.id)).rights == Rights.ALL
+    world.destroy(file)
+    await repository.remove_folder(node, root)
+    with pytest.raises(NotFound):
+        await repository.remove_folder(node, root)
+    with pytest.raises(NotFound):
+        await listed(repository, node)
+    again = await repository.create_folder(root, name)
+    assert again.id != node.id
+
+
+async def test_a_set_takes_the_place_of_an_empty_one_only(
+    world: SamsWorld, repository: Repository, area: Node, other: Node, fresh: Fresh
+) -> None:
+    root = await repository.root()
+    inside = world.put(area.id, "a.txt", fresh())
+    with pytest.raises(Conflict):
+        await repository.rename(area, root, other.name)
+    now = await repository.rename(area, root, other.name, other)
+    assert (now.id, now.name) == (area.id, other.name)
+    with pytest.raises(NotFound):
+        await repository.stat(other.id)
+    third = await repository.stat(world.beside("root", "third"))
+    with pytest.raises(NotEmpty):
+        await repository.rename(third, root, now.name, now)
+    assert [entry.id for entry in world.entries(area.id)] == [inside]
+
+
+async def test_there_are_no_folders_in_sets_and_no_files_beside_them(repository: Repository, area: Node) -> None:
+    root = await repository.root()
+    for folder, kind in ((area, Kind.FOLDER), (root, Kind.FILE), (area, Kind.LINK)):
+        with pytest.raises(Unsupported):
+            repository.admit(folder, "x", kind)
+    with pytest.raises(Unsupported):
+        await repository.move(area, root, area, "x")
+    for name in ("", "nul\0"):
+        with pytest.raises(NameRejected):
+            await repository.create_folder(root, name)
+
+
+async def test_several_destinations_and_none_chosen(world: SamsWorld) -> None:
+    repository = await opened(world, destination=None)
+    with pytest.raises(Unsupported, match=r"archive, internal"):
+        await repository.create_folder(await repository.root(), unique())
+    await repository.close()
+
+
+@pytest.mark.parametrize("state", ["draft", "disabled"])
+async def test_a_set_that_is_not_open_can_only_be_read(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh, state: str
+) -> None:
+    content = fresh()
+    file = world.put(area.id, "a.txt", content)
+    if state == "disabled":
+        world.change_set(area.id, state=state)
+    else:  # a draft set can have only what was moved into it
+        closed = world.make_set(unique(), state="draft")
+        world.change(file, json={"set_id": closed[1:]})
+        area = await repository.stat(closed)
+    area, node = await repository.stat(area.id), await repository.stat(file)
+    assert Rights.WRITE not in area.rights | node.rights
+    assert (await fetched(repository, node)).content == content
+    with pytest.raises(Forbidden):
+        await repository.upload(area, "b.txt", Held(fresh()), Book())
+    with pytest.raises(Forbidden):
+        await repository.replace(node, area, Held(fresh()), Book())
+    with pytest.raises(Forbidden):
+        await repository.rename(node, area, "b.txt")
+    with pytest.raises(Forbidden):
+        await repository.remove(node, area)
+    with pytest.raises(Forbidden):
+        await repository.set_metadata(node, {TAGS: b"Ann"})
+
+
+async def test_attributes_of_a_set(world: SamsWorld, repository: Repository, area: Node, fresh: Fresh) -> None:
+    world.put(area.id, "a.txt", fresh(30)), world.put(area.id, "b.txt", fresh(12))
+    assert await repository.attribute(area, "user.sams.asset_count") == b"2"
+    assert await repository.attribute(area, "user.sams.total_bytes") == b"42"
+    now = await repository.set_metadata(area, {"user.sams.maximum_asset_size": b"40", "user.sams.description": b"d"})
+    assert now["user.sams.maximum_asset_size"].value == b"40"
+    assert (await repository.metadata([area]))[area.id] == now
+    with pytest.raises(TooLarge):
+        await repository.upload(await repository.stat(area.id), "c.txt", Held(fresh(41)), Book())
+    with pytest.raises(Forbidden):
+        await repository.set_metadata(area, {"user.sams.destination_name": b"archive"})
+    with pytest.raises(Forbidden):
+        await repository.set_metadata(area, {"user.sams.state": b"draft"})
+    now = await repository.set_metadata(area, {"user.sams.state": b"disabled", "user.sams.description": None})
+    assert now["user.sams.state"].value == b"disabled"
+    assert "user.sams.description" not in now
+
+
+# ---- reading ------------------------------------------------------------------------------------------------------
+
+
+async def test_everything_at_once(world: SamsWorld, repository: Repository, other: Node, fresh: Fresh) -> None:
+    files = {world.put(other.id, f"{number}.txt", fresh()) for number in range(3)}
+    empty = world.beside("root", "empty")
+    listings = [listing async for listing in repository.walk(await repository.root())]
+    found = {listing.folder.id: {node.id for node in listing.nodes} for listing in listings}
+    assert found["root"] == {entry.id for entry in world.entries("root")} == found.keys() - {"root"}
+    assert (found[other.id], found[empty]) == (files, set())
+    assert len(listings) == len(found)
+
+
+async def test_listings_go_on_page_by_page(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assetfs.backends.sams.repository.PAGE", 3)
+    files = {world.put(area.id, f"{number}.txt", fresh()) for number in range(7)}
+    world.reset()
+    assert {node.id for node in (await listed(repository, area)).values()} == files
+    assert requests(world) == ["GET search"] * 3
+    listings = [listing async for listing in repository.walk(await repository.root())]
+    assert {node.id for listing in listings if listing.folder.id == area.id for node in listing.nodes} == files
+
+
+async def test_times_are_those_of_the_content(world: SamsWorld, repository: Repository, area: Node) -> None:
+    before = time.time()
+    node = await repository.stat(world.put(area.id, "a.txt", b"x"))
+    assert node.mtime_ns is not None
+    assert before - 2 < node.mtime_ns / 1e9 < time.time() + 2
+    world.describe(node.id, ["Ann"])
+    later = await repository.stat(node.id)
+    assert (later.mtime_ns, later.version) == (node.mtime_ns, node.version)
+
+
+async def test_a_read_costs_one_request_when_the_asset_is_older_than_a_second(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    file, content = world.put(area.id, "a.txt", fresh()), None
+    for expected in (["GET binary", "GET asset", "GET binary"], ["GET binary"], ["GET binary"]):
+        node = await repository.stat(file)
+        world.reset()
+        content = (await fetched(repository, node)).content
+        assert requests(world) == expected
+    time.sleep(1.1)  # the clock that the server writes down has whole seconds
+    again = await opened(world)
+    node = await again.stat(file)
+    world.reset()
+    assert (await fetched(again, node)).content == content
+    assert requests(world) == ["GET binary"]
+    await again.close()
+
+
+async def test_two_versions_in_one_second_are_told_apart(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    node = await repository.stat(world.put(area.id, "a.txt", fresh(50)))
+    world.overwrite(node.id, fresh(50))
+    with pytest.raises(VersionChanged):
+        await fetched(repository, node)
+
+
+@pytest.mark.parametrize("name", ["日本 — 語.txt", "line\nbreak.txt", "tab\t.txt", "nul\0.txt"])
+async def test_names_that_break_their_download_are_read_from_an_archive(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh, name: str
+) -> None:
+    content = fresh(5000)
+    node = await repository.stat(world.put(area.id, name, content))
+    for start, stop in ((0, 5000), (17, 200), (4999, 9000)):
+        sink = await fetched(repository, node, start, stop)
+        assert (sink.content, sink.size) == (content[start:stop], 5000)
+    world.overwrite(node.id, fresh(5000))
+    with pytest.raises(VersionChanged):
+        await fetched(repository, node)
+
+
+async def test_ranges_of_a_proxy_are_taken(world: SamsWorld, repository: Repository, area: Node, fresh: Fresh) -> None:
+    content = fresh(9000)
+    node = await repository.stat(world.put(area.id, "a.txt", content))
+    world.switch(proxy_ranges=True)
+    assert (await fetched(repository, node, 100, 8000)).content == content[100:8000]
+
+
+async def test_the_digest_is_known_after_a_download(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    file = world.put(area.id, "a.txt", fresh())
+    node = await repository.stat(file)
+    assert node.digest is None
+    sha1 = await repository.attribute(node, "user.sams.sha1")
+    assert sha1 is not None
+    assert (await repository.stat(file)).digest == f"sha1:{sha1.decode()}"
+
+
+# ---- writing ------------------------------------------------------------------------------------------------------
+
+
+async def test_new_content_takes_the_pictures_of_the_old_away(
+    world: SamsWorld, repository: Repository, area: Node
+) -> None:
+    old, new = (makings.encoded(makings.gradient(size, (0, 0, 0), (9, 9, 200)), "PNG") for size in (60, 90))
+    node = await repository.upload(area, "p.png", Held(old), Book())
+    world.call("POST", f"produce/assets/images/{node.id[1:]}?width=20&name=thumbnail")
+    world.describe(node.id, ["Ann"])
+    now = await repository.replace(node, area, Held(new), Book())
+    assert now.id == node.id
+    assert world.asset(node.id)["renditions"] == []
+    assert world.attributes(node.id)[TAGS] == {"Ann"}
+    assert seen(world, area) == {"p.png": new}
+
+
+async def test_a_change_that_got_lost_is_not_taken_for_done(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    node = await repository.upload(area, "a.txt", Held(fresh()), Book())
+    world.switch(lost_patches=True)
+    with pytest.raises(Exception, match="somebody else keeps changing"):
+        await repository.set_metadata(node, {TAGS: b"Ann"})
+
+
+async def test_moving_between_sets(
+    world: SamsWorld, repository: Repository, area: Node, other: Node, fresh: Fresh
+) -> None:
+    content = fresh()
+    node = await repository.stat(world.put(area.id, "a.txt", content, state="internal"))
+    world.describe(node.id, ["Ann"])
+    moved = await repository.move(node, area, other, "b.txt")
+    assert (moved.id, moved.name, moved.version) == (node.id, "b.txt", node.version)
+    assert (seen(world, area), seen(world, other)) == ({}, {"b.txt": content})
+    taken = fresh()
+    world.put(area.id, "b.txt", taken)
+    with pytest.raises(Conflict):
+        await repository.move(moved, other, area, "b.txt")
+    assert (seen(world, area), seen(world, other)) == ({"b.txt": taken}, {"b.txt": content})
+    assert world.attributes(node.id)[TAGS] == {"Ann"}
+
+
+async def test_moving_to_another_destination_takes_the_content_along(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    bucket = await repository.stat(world.make_set(unique("bucket"), OTHER_DESTINATION))
+    content = fresh(3000)
+    node = await repository.stat(world.put(area.id, "a.txt", content))
+    there = await repository.move(node, area, bucket, "b.txt")
+    assert (there.id, there.version == node.version) == (node.id, False)
+    assert seen(world, bucket) == {"b.txt": content}
+    back = await repository.move(there, bucket, area, "a.txt")
+    assert (seen(world, area), seen(world, bucket)) == ({"a.txt": content}, {})
+    assert (await fetched(repository, back)).content == content
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_file_takes_the_place_of_another_and_leaves_it_what_it_is(
+    world: SamsWorld, repository: Repository, area: Node, other: Node, fresh: Fresh, elsewhere: bool
+) -> None:
+    over = await repository.stat(world.put(area.id, "a.txt", fresh()))
+    world.describe(over.id, ["Ann"])
+    content, source = fresh(), other if elsewhere else area
+    node = await repository.stat(world.put(source.id, "new.txt", content))
+    if elsewhere:
+        now = await repository.move(node, other, area, "a.txt", over)
+    else:
+        now = await repository.rename(node, area, "a.txt", over)
+    assert (now.id, now.name) == (over.id, "a.txt")
+    assert seen(world, area) == {"a.txt": content}
+    assert seen(world, other) == {}
+    assert world.attributes(over.id)[TAGS] == {"Ann"}
+
+
+async def test_a_title_that_is_the_name_follows_it(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    plain = await repository.upload(area, "a.txt", Held(fresh()), Book())
+    titled = await repository.stat(world.put(area.id, "b.txt", fresh()))
+    world.change(titled.id, json={"name": "A title"})
+    await repository.rename(plain, area, "c.txt")
+    await repository.rename(titled, area, "d.txt")
+    assert [world.asset(node.id)["name"] for node in (plain, titled)] == ["c.txt", "A title"]
+
+
+async def test_locks_of_others_are_honoured_unless_told_otherwise(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    node = await repository.stat(world.put(area.id, "a.txt", fresh()))
+    path = f"produce/assets/lock/{node.id[1:]}?external_user_id=ines&external_session_id=s"
+    world.call("PATCH", path, json={"lock_action": "edit"})
+    with pytest.raises(Forbidden, match="ines"):
+        await repository.set_metadata(node, {TAGS: b"Ann"})
+    with pytest.raises(Forbidden):
+        await repository.replace(node, area, Held(fresh()), Book())
+    with pytest.raises(Forbidden):
+        await repository.remove(node, area)
+    for options in ({"locks": "off"}, {"user_id": "ines"}):
+        allowed = await opened(world, **options)
+        await allowed.set_metadata(node, {TAGS: secrets.token_hex(4).encode()})
+        await allowed.close()
+
+
+# ---- what is known ------------------------------------------------------------------------------------------------
+
+
+async def test_tags_keep_their_names(world: SamsWorld, repository: Repository, area: Node, fresh: Fresh) -> None:
+    node = await repository.stat(world.put(area.id, "a.txt", fresh()))
+    one, two, three = (f"t{secrets.token_hex(4)}" for _ in range(3))
+    world.describe(node.id, [one, two])
+    now = await repository.set_metadata(node, {TAGS: f"{two}\n{three}\n".encode(), f"user.sams.tag.{three}": b"Third"})
+    assert now[f"user.sams.tag.{two}"].value == f"The {two}".encode()
+    assert world.asset(node.id)["tags"] == [{"code": two, "name": f"The {two}"}, {"code": three, "name": "Third"}]
+    assert {two, three} <= set(await repository.tags())
+    assert [found.id async for page in repository.tagged(three) for found in page.nodes] == [node.id]
+    now = await repository.set_metadata(node, {f"user.sams.tag.{two}": None})
+    assert now[TAGS].value == three.encode()
+    with pytest.raises(NotFound):
+        await repository.set_metadata(node, {f"user.sams.tag.{two}": None})
+
+
+async def test_extra_keeps_its_types_and_forgets_what_is_removed(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    extra = '{"byline": "Ann", "priority": 3, "rights": {"until": 2031}}'
+    node = await repository.stat(world.put(area.id, "a.txt", fresh(), extra=extra))
+    prefix = "user.sams.extra."
+    known = (await repository.metadata([node]))[node.id]
+    assert known[f"{prefix}byline"].value == b"Ann"
+    assert known[f"{prefix}rights"].value == b'{"until": 2031}'
+    await repository.set_metadata(node, {f"{prefix}priority": b"5", f"{prefix}byline": b"7"})
+    assert world.asset(node.id)["extra"] == {"byline": "7", "priority": 5, "rights": {"until": 2031}}
+    for name, value in (("priority", b"high"), ("rights", b"[]"), ("fresh", b"new")):
+        with pytest.raises(ValueRejected):
+            await repository.set_metadata(node, {prefix + name: value})
+    now = await repository.set_metadata(node, {f"{prefix}byline": None})
+    assert f"{prefix}byline" not in now
+    bulk = await repository.metadata([node, node])
+    assert f"{prefix}byline" not in bulk[node.id]
+    free = await opened(world, new_extra=True)
+    await free.set_metadata(node, {f"{prefix}fresh": b"new"})
+    assert world.asset(node.id)["extra"]["fresh"] == "new"
+    await free.close()
+
+
+async def test_a_public_asset_has_its_address(world: SamsWorld, repository: Repository, area: Node) -> None:
+    node = await repository.stat(world.put(area.id, "a.txt", b"x"))
+    assert node.url is None
+    now = await repository.set_metadata(node, {"user.sams.state": b"public"})
+    assert now["user.sams.public_url"].value.endswith(f"/assets/{area.id[1:]}/{node.id[1:]}".encode())
+    assert (await repository.stat(node.id)).url == now["user.sams.public_url"].value.decode()
+
+
+async def test_searching_finds_sets_and_assets(world: SamsWorld, repository: Repository, fresh: Fresh) -> None:
+    word = f"w{secrets.token_hex(6)}"
+    area = world.make_set(f"{word} pictures")
+    file = world.put(area, f"{word}-a.txt", fresh())
+    world.put(area, "b.txt", fresh())
+    assert [node.id async for page in repository.search(word) for node in page.nodes] == [area, file]
+
+
+async def test_space_is_counted(repository: Repository, area: Node) -> None:
+    before = (await repository.usage()).files or 0
+    await repository.upload(area, "a.txt", Held(b"x"), Book())
+    assert (await repository.usage()).files == before + 1
+
+
+async def test_an_open_server_needs_no_key(world: SamsWorld) -> None:
+    world.switch(authentication=False)
+    repository = world.open(credential="", user_id="ben")
+    assert (await repository.connect()).user == "ben"
+    assert (await repository.stat("root")).kind is Kind.FOLDER
+    await repository.close()
