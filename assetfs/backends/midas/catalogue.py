@@ -1,7 +1,7 @@
 """Items with their revisions, asked for one by one because the server has no other way, and remembered.
 
 A listing says when an item was last changed, to the second. Details are kept for that date, and only if it was at
-least two seconds old when they were read: a change in the same second would not show. Our own changes drop them.
+least three seconds old by the server's clock: a change in the same second would not show. Our own changes drop them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from assetfs.repository import NotFound, RepositoryError
 
 REMEMBERED = 50_000
 """Items; about 1 KB each."""
-SETTLED_NS = 2_000_000_000
+SETTLED_NS = 3_000_000_000
+"""One second of the dates, one of the Date header that tells the server's clock, and one for the way."""
 
 
 class Catalogue:
@@ -39,7 +40,8 @@ class Catalogue:
         record: Item = await self._client.call("item.get", Item, bulk=bulk, id=item_id, **head)
         self._latest[record.item_id] = record
         changed = nanoseconds(record.date_update, self._zone)
-        if changed is not None and not all_revisions and time.time_ns() - changed > SETTLED_NS:
+        now = time.time_ns() + int(self._client.ahead * 1e9)
+        if changed is not None and not all_revisions and now - changed > SETTLED_NS:
             self._settled[_key(record)] = record
         return record
 

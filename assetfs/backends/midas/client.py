@@ -9,7 +9,10 @@ for the user as well, and is what the pages want.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,7 +20,7 @@ import msgspec
 import trio
 
 from assetfs.backends import Address
-from assetfs.backends.midas.errors import InvalidToken, refusal, status_error
+from assetfs.backends.midas.errors import InvalidToken, OneTimeCode, refusal, status_error
 from assetfs.backends.midas.wire import Envelope, decode, read
 from assetfs.repository import NotAuthenticated, ProtocolViolation, RepositoryError
 from assetfs.transport import Content, Pool, Response, Transport
@@ -40,6 +43,8 @@ class Client:
         self.token = ""
         self._address = address
         self._login = trio.Lock()
+        self.ahead = 0.0
+        """Seconds that the server's clock is ahead of ours, by its last answer."""
         self._session: tuple[str, float] | None = None
         self.details = trio.CapacityLimiter(DETAILS_IN_FLIGHT)
 
@@ -60,10 +65,16 @@ class Client:
     async def _call(self, method: str, kind: Any, repeatable: bool, bulk: bool, params: Mapping[str, Any]) -> Any:
         form = {"method": f"midas.{method}", **params, "token": self.token}
         answer = await self._post(method, form, repeatable, Pool.CONTENT if bulk else Pool.API)
+        self._note_time(answer.headers.get("date"))
         cookie = answer.headers.get("set-cookie", "").partition(";")[0]
         if cookie.startswith("PHPSESSID="):
             self._session = (cookie, trio.current_time() + SESSION_SECONDS)
         return read(opened(answer, method).data, kind, method)
+
+    def _note_time(self, date: str | None) -> None:
+        if date:
+            with suppress(ValueError):
+                self.ahead = parsedate_to_datetime(date).timestamp() - time.time()
 
     async def _post(self, label: str, form: Mapping[str, object], repeatable: bool, pool: Pool) -> Response:
         return await self.transport.request(
@@ -92,8 +103,10 @@ class Client:
             try:
                 await self._with_key(secret)
                 return
+            except OneTimeCode:
+                raise
             except NotAuthenticated:
-                pass
+                pass  # a password may look like a key
         try:
             form = {"method": "midas.user.apikey.default", "email": self._address.user, "password": secret}
             answer = await self._post("user.apikey.default", form, True, Pool.API)
@@ -113,7 +126,7 @@ class Client:
             raise NotAuthenticated("the API key is wrong, or does not belong to this application name")
         found = read(opened(answer, "login").data, dict[str, str], "login")
         if "token" not in found:
-            raise NotAuthenticated("the account asks for a one-time code, which a mount cannot give")
+            raise OneTimeCode("the account asks for a one-time code, which a mount cannot give")
         self.token = found["token"]
 
     async def rest(self, path: str, body: object) -> None:

@@ -30,6 +30,8 @@ ROOT, COMMUNITIES, USERS = "root", "communities", "users"
 PART = ".assetfs-"
 """Names of items that are not complete: this and their uuid."""
 _ID = re.compile(r"([fib])([1-9]\d{0,17})")
+_MD5 = re.compile("[0-9a-f]{32}")
+_URL = re.compile("https?://", re.IGNORECASE)
 _PART = re.compile(re.escape(PART) + "[0-9a-f]{32}")
 
 
@@ -119,31 +121,46 @@ class Nodes:
         if len(files) > 1:
             mine = Held(item=item_id, uuid=record.uuid)
             return Node(kind=Kind.FOLDER, rights=Rights.READ | Rights.ANNOTATE, private=mine, **common)
-        if files and files[0].mimetype == LINK:
-            mine = Held(item=item_id, uuid=record.uuid)
-            return Node(kind=Kind.LINK, target=files[0].path or files[0].name, private=mine, **common)
+        mine = Held(item=item_id, uuid=record.uuid)
+        if not files:
+            return Node(kind=Kind.FILE, size=0, version=EMPTY_MD5, digest=f"md5:{EMPTY_MD5}", private=mine, **common)
+        if files[0].mimetype == LINK:
+            return Node(**_link(files[0]), private=mine, **common)
         return Node(
-            kind=Kind.FILE,
-            size=number(files[0].sizebytes) if files else 0,
-            version=files[0].checksum if files else EMPTY_MD5,
-            digest=f"md5:{files[0].checksum if files else EMPTY_MD5}",
-            mime=files[0].mimetype if files else None,
-            private=Held(id=number(files[0].bitstream_id) if files else 0, item=item_id, uuid=record.uuid),
+            **_content(files[0]),
+            private=msgspec.structs.replace(mine, id=number(files[0].bitstream_id)),
             **common,
         )
 
     def bitstream(self, record: Bitstream, item_id: int) -> Node:
         """A file inside an item with several."""
+        link = record.mimetype == LINK
         return Node(
+            **(_link(record) if link else {**_content(record), "rights": Rights.READ}),
             id=f"b{record.bitstream_id}",
-            kind=Kind.FILE,
             name=record.name,
             label=record.bitstream_id,
-            size=number(record.sizebytes),
-            version=record.checksum,
-            digest=f"md5:{record.checksum}",
             mtime_ns=nanoseconds(record.date, self._zone),
-            mime=record.mimetype,
-            rights=Rights.READ,
-            private=Held(id=number(record.bitstream_id), item=item_id),
+            private=Held(id=0 if link else number(record.bitstream_id), item=item_id),
         )
+
+
+def _content(record: Bitstream) -> dict[str, Any]:
+    """The fields of a file; one without a usable checksum goes by its number, for its bytes never change."""
+    known = _MD5.fullmatch(record.checksum) is not None
+    return {
+        "kind": Kind.FILE,
+        "size": number(record.sizebytes),
+        "version": record.checksum if known else f"b{record.bitstream_id}",
+        "digest": f"md5:{record.checksum}" if known else None,
+        "mime": record.mimetype,
+    }
+
+
+def _link(record: Bitstream) -> dict[str, Any]:
+    """The fields of a link to a web address; anything else that a server calls a link is an empty file here, because
+    it could lead anywhere on this machine."""
+    target = record.path or record.name
+    if _URL.match(target):
+        return {"kind": Kind.LINK, "target": target}
+    return {"kind": Kind.FILE, "size": 0, "version": EMPTY_MD5, "digest": f"md5:{EMPTY_MD5}", "rights": Rights.READ}
