@@ -240,6 +240,13 @@ def asset_changes(asset: Asset, wished: Mapping[str, Any], *, new_extra: bool) -
     return sent
 
 
+def check_new_keys(wished: Mapping[str, Any], *, new_extra: bool) -> None:
+    """Raise ValueRejected where a new file is to have keys of `extra`, and those are not allowed."""
+    for field in wished:
+        if field.startswith("extra.") and not new_extra:
+            raise ValueRejected(f"{field} would be a new key; new keys need the mount option new_extra")
+
+
 def _fitting(key: str, value: str | None, old: Any, new_extra: bool) -> Any:
     """A value for a key of `extra`, of the type that it has: the index takes no other. Removed is null, because the
     index forgets no keys."""

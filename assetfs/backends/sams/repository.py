@@ -286,8 +286,8 @@ class SamsRepository(Repository):
     async def replace(self, node: Node, folder: Node, source: Source, ledger: Ledger) -> Node:
         return await self._writing.replace(node.version, number_of(node.id, "a"), source, ledger)
 
-    async def abandon(self, state: Mapping[str, Any]) -> None:
-        await self._writing.abandon(state)
+    async def abandon(self, state: Mapping[str, Any]) -> Node | None:
+        return await self._writing.abandon(state)
 
     async def rename(self, node: Node, folder: Node, name: str, over: Node | None = None) -> Node:
         if node.kind is Kind.FOLDER:
@@ -303,6 +303,10 @@ class SamsRepository(Repository):
 
     async def remove(self, node: Node, folder: Node) -> None:
         await self._arranging.remove_asset(number_of(node.id, "a"))
+
+    def admit_metadata(self, changes: Mapping[str, bytes]) -> None:
+        wished = attributes.parsed(changes, of_set=False)
+        attributes.check_new_keys(wished, new_extra=self._new_extra)
 
     async def set_metadata(self, node: Node, changes: Mapping[str, bytes | None]) -> Metadata:
         if node.id == ROOT:

@@ -293,6 +293,30 @@ async def test_a_change_that_got_lost_is_not_taken_for_done(
         await repository.set_metadata(node, {TAGS: b"Ann"})
 
 
+async def test_a_replacement_that_was_made_is_not_unmade(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    node = await repository.stat(world.put(area.id, "a.txt", fresh()))
+    book, content = Book(), fresh(70)
+    assert await repository.abandon({}) is None
+    now = await repository.replace(node, area, Held(content), book)
+    assert await repository.abandon(book.state) == now
+    assert seen(world, area) == {"a.txt": content}
+    theirs = fresh()
+    world.overwrite(node.id, theirs)
+    assert await repository.abandon(book.state) is None
+    assert seen(world, area) == {"a.txt": theirs}
+
+
+async def test_attributes_of_a_new_file_are_judged_before_it_is_sent(world: SamsWorld, repository: Repository) -> None:
+    world.reset()
+    repository.admit_metadata({"user.sams.state": b"public", TAGS: b"Ann"})
+    for name, value in (("user.sams.state", b"open"), ("user.sams.extra.fresh", b"x")):
+        with pytest.raises(ValueRejected):
+            repository.admit_metadata({name: value})
+    assert requests(world) == []
+
+
 async def test_moving_between_sets(
     world: SamsWorld, repository: Repository, area: Node, other: Node, fresh: Fresh
 ) -> None:
