@@ -59,7 +59,7 @@ def of_asset(asset: Asset) -> Metadata:
             for one in asset.renditions
         ]
         found[f"{PREFIX}renditions"] = Attribute(_encoded(json.dumps(entries, ensure_ascii=False)))
-    if public := asset.links.get("public"):
+    if public := asset.links.public:
         found[f"{PREFIX}public_url"] = Attribute(_encoded(public.href))
     return dict(_bearable(found))
 
