@@ -59,7 +59,7 @@ def of_asset(asset: Asset) -> Metadata:
             for one in asset.renditions
         ]
         found[f"{PREFIX}renditions"] = Attribute(_encoded(json.dumps(entries, ensure_ascii=False)))
-    if public := asset.links.get("public"):
+    if public := asset.links.public:
         found[f"{PREFIX}public_url"] = Attribute(_encoded(public.href))
     return dict(_bearable(found))
 
@@ -238,6 +238,13 @@ def asset_changes(asset: Asset, wished: Mapping[str, Any], *, new_extra: bool) -
     if extra != (asset.extra or {}):
         sent["extra"] = extra
     return sent
+
+
+def check_new_keys(wished: Mapping[str, Any], *, new_extra: bool) -> None:
+    """Raise ValueRejected where a new file is to have keys of `extra`, and those are not allowed."""
+    for field in wished:
+        if field.startswith("extra.") and not new_extra:
+            raise ValueRejected(f"{field} would be a new key; new keys need the mount option new_extra")
 
 
 def _fitting(key: str, value: str | None, old: Any, new_extra: bool) -> Any:

@@ -51,7 +51,7 @@ class Downloads:
         try:
             await (self._archived if breaks_headers(asset.filename) else self._plain)(asset, start, stop, sink)
         except NotFound:
-            await self._still_there(asset)
+            await self._client.set((await self._still_there(asset)).set_id)  # an asset may outlive its set
             raise ProtocolViolation("the server has the asset and not its content") from None
 
     async def sha1(self, asset: Asset) -> str | None:
@@ -129,10 +129,12 @@ class Downloads:
         fetch = self._client.transport.fetch
         await fetch(path, before + start, before + stop, inner, label="archive", interpret=interpret)
 
-    async def _still_there(self, asset: Asset) -> None:
-        """Raises NotFound when the asset is gone, VersionChanged when it has other content now."""
-        if (await self._client.asset(str(asset.id))).media_id != asset.media_id:
+    async def _still_there(self, asset: Asset) -> Asset:
+        """Its record now. Raises NotFound when the asset is gone, VersionChanged when it has other content."""
+        current = await self._client.asset(str(asset.id))
+        if current.media_id != asset.media_id:
             raise VersionChanged("the file was replaced on the server")
+        return current
 
 
 class _Member:

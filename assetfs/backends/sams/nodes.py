@@ -1,6 +1,7 @@
 """Documents into nodes (section 8): sets are folders below the root, assets are files in them.
 
-A node's id is a letter and the server's id: `s…` a set, `a…` an asset. Assets of sets that are not `usable` cannot be
+A node's id is a letter and the server's id: `s…` a set, `a…` an asset; `v…` and
+`i…` are folders and files of renditions. Assets of sets that are not `usable` cannot be
 changed, which shows in their rights; so the set of every asset has to be known.
 """
 
@@ -12,7 +13,7 @@ from cachetools import LRUCache
 
 from assetfs.backends.sams.client import Client
 from assetfs.backends.sams.wire import SECOND, Asset, Set, is_id, media_time_ns, time_ns
-from assetfs.repository import Kind, Node, NodeId, NotFound, Rights
+from assetfs.repository import Forbidden, Kind, Node, NodeId, NotFound, Rights
 
 ROOT = "root"
 REMEMBERED = 100_000
@@ -60,7 +61,7 @@ class Nodes:
         else:
             self.unsettled.discard(document.media_id)
         digest = self.digests.get(document.media_id)
-        public = document.links.get("public")
+        public = document.links.public
         return Node(
             id=f"a{document.id}",
             kind=Kind.FILE,
@@ -93,6 +94,8 @@ class Nodes:
 
 def number_of(node: NodeId, letter: str) -> str:
     """The server's id in a node's. Raises NotFound for what is no id of this kind."""
+    if node[:1] in ("v", "i"):
+        raise Forbidden("renditions are the server's own: they cannot be changed")
     if node[:1] != letter or not is_id(node[1:]):
         raise NotFound("there is no such node")
     return node[1:]

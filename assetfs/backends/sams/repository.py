@@ -15,11 +15,12 @@ from urllib.parse import urlunsplit
 import msgspec
 
 from assetfs.backends import Address
-from assetfs.backends.sams import attributes
+from assetfs.backends.sams import attributes, renditions
 from assetfs.backends.sams.arranging import Arranging, check_set_name
 from assetfs.backends.sams.client import Client
 from assetfs.backends.sams.downloads import Downloads
 from assetfs.backends.sams.nodes import ROOT, Nodes, number_of
+from assetfs.backends.sams.renditions import Renditions
 from assetfs.backends.sams.wire import Asset, Set
 from assetfs.backends.sams.writing import Writing, check_name
 from assetfs.repository import (
@@ -66,6 +67,7 @@ CAPABILITIES = Capabilities(
     search=True,
     tags=True,
     usage=True,
+    hidden=True,
     locate=True,
     ranges=False,
     lazy_attributes=attributes.LAZY,
@@ -99,6 +101,7 @@ class SamsRepository(Repository):
         self._client = Client(Transport(self._endpoint, options, headers=headers), self._user)
         self._nodes = Nodes(self._client)
         self._downloads = Downloads(self._client, self._nodes)
+        self._renditions = Renditions(self._client)
         locks = address.options.get("locks", "honour") == "honour"
         self._writing = Writing(self._client, self._nodes, self._downloads, locks=locks, user_id=self._user)
         destination = address.options.get("destination")
@@ -131,6 +134,9 @@ class SamsRepository(Repository):
             async for page in self._sets():
                 yield page
             return
+        if folder.id[:1] == "v":
+            yield Page(await self._pictures(folder))
+            return
         set_id = number_of(folder.id, "s")
         empty = True
         async for assets, total in self._assets({"term": {"set_id": set_id}}, ["_media_id"]):
@@ -140,6 +146,21 @@ class SamsRepository(Repository):
                 yield Page([self._nodes.asset(asset) for asset in assets], total)
         if empty:
             self._nodes.set(await self._client.set(set_id))  # a search finds nothing in what is not there, too
+
+    async def hidden(self, folder: Node, name: str) -> Node:
+        if folder.id[:1] != "s" or name != renditions.FOLDER:
+            raise NotFound(f"there is no {name}")
+        return renditions.top(folder.id[1:])
+
+    async def _pictures(self, folder: Node) -> list[Node]:
+        """What is in `.renditions`, or in the folder of one size in it."""
+        set_id, size = renditions.place(folder.id)
+        pages = self._assets({"term": {"set_id": set_id}}, ["_media_id"])
+        assets = [asset async for page, _ in pages for asset in page if asset.renditions]
+        if not size:
+            return [renditions.shelf(set_id, name) for name in renditions.names(assets)]
+        found = [(asset, renditions.by_size(asset).get(size)) for asset in assets]
+        return [renditions.picture(asset, one) for asset, one in found if one is not None]
 
     async def _sets(self, where: Mapping[str, Any] | None = None) -> AsyncIterator[Page]:
         seen: set[str] = set()
@@ -184,11 +205,20 @@ class SamsRepository(Repository):
     async def stat(self, node: NodeId) -> Node:
         if node == ROOT:
             return self._nodes.root()
+        if node[:1] == "i":
+            return (await self._renditions.stat(node))[1]
+        if node[:1] == "v":
+            set_id, size = renditions.place(node)
+            await self._client.set(set_id)
+            return renditions.shelf(set_id, size) if size else renditions.top(set_id)
         if node[:1] == "s":
             return self._nodes.set(await self._client.set(number_of(node, "s")))
         return await self._nodes.described(await self._client.asset(number_of(node, "a")))
 
     async def fetch(self, node: Node, start: int, stop: int, sink: Sink) -> None:
+        if node.id[:1] == "i":
+            await self._renditions.fetch(node, start, stop, sink)
+            return
         await self._downloads.fetch(node.private, start, stop, sink)
 
     async def measure(self, nodes: Sequence[Node]) -> Mapping[NodeId, int]:
@@ -196,7 +226,7 @@ class SamsRepository(Repository):
         return {f"a{asset.id}": asset.length for asset in found}
 
     async def metadata(self, nodes: Sequence[Node]) -> Mapping[NodeId, Metadata]:
-        found: dict[NodeId, Metadata] = {node.id: {} for node in nodes if node.id == ROOT}
+        found: dict[NodeId, Metadata] = {node.id: {} for node in nodes if node.id == ROOT or node.id[:1] in ("v", "i")}
         asked = _asset_ids(nodes)
         if len(asked) == 1:  # the record is exact, where the index remembers keys that were removed
             try:
@@ -238,6 +268,8 @@ class SamsRepository(Repository):
         found = await self.stat(node)
         if node == ROOT:
             return []
+        if node[:1] in ("v", "i"):
+            raise NotFound("renditions are not listed, so that no way leads to them")
         if isinstance(found.private, Set):
             return [[found]]
         return [[self._nodes.set(await self._nodes.home(found.private.set_id)), found]]
@@ -266,6 +298,8 @@ class SamsRepository(Repository):
     def admit(self, folder: Node, name: str, kind: Kind) -> None:
         if kind is Kind.LINK:
             raise Unsupported("SAMS has no links")
+        if folder.id[:1] == "v":
+            raise Forbidden("renditions are made by the server")
         if (folder.id == ROOT) is (kind is Kind.FILE):
             raise Unsupported("files are in sets, and sets are at the top: there are no folders in sets")
         if Rights.WRITE not in folder.rights:
@@ -286,8 +320,8 @@ class SamsRepository(Repository):
     async def replace(self, node: Node, folder: Node, source: Source, ledger: Ledger) -> Node:
         return await self._writing.replace(node.version, number_of(node.id, "a"), source, ledger)
 
-    async def abandon(self, state: Mapping[str, Any]) -> None:
-        await self._writing.abandon(state)
+    async def abandon(self, state: Mapping[str, Any]) -> Node | None:
+        return await self._writing.abandon(state)
 
     async def rename(self, node: Node, folder: Node, name: str, over: Node | None = None) -> Node:
         if node.kind is Kind.FOLDER:
@@ -303,6 +337,10 @@ class SamsRepository(Repository):
 
     async def remove(self, node: Node, folder: Node) -> None:
         await self._arranging.remove_asset(number_of(node.id, "a"))
+
+    def admit_metadata(self, changes: Mapping[str, bytes]) -> None:
+        wished = attributes.parsed(changes, of_set=False)
+        attributes.check_new_keys(wished, new_extra=self._new_extra)
 
     async def set_metadata(self, node: Node, changes: Mapping[str, bytes | None]) -> Metadata:
         if node.id == ROOT:

@@ -30,6 +30,14 @@ class Tag(msgspec.Struct, frozen=True):
     name: str = ""
 
 
+class Params(msgspec.Struct, frozen=True):
+    """What a rendition was asked for: sides in pixels, None where one was not given."""
+
+    width: int | None = None
+    height: int | None = None
+    keep_proportions: bool | None = None
+
+
 class Rendition(msgspec.Struct, frozen=True, kw_only=True, rename={"media_id": "_media_id"}):
     """A picture's copy in another size, or its own entry (`original`)."""
 
@@ -39,12 +47,19 @@ class Rendition(msgspec.Struct, frozen=True, kw_only=True, rename={"media_id": "
     height: int | None = None
     length: int | None = None
     filename: str = ""
+    params: Params | None = None
 
 
 class Link(msgspec.Struct, frozen=True):
     """Where a thing is to be found."""
 
     href: str
+
+
+class Links(msgspec.Struct, frozen=True):
+    """The one link that is looked at: the file server's. The others depend on who was asked."""
+
+    public: Link | None = None
 
 
 class Set(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={
@@ -97,7 +112,7 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={
     lock_user: str | None = None
     lock_action: str | None = None
     lock_time: str | None = None
-    links: dict[str, Link] = {}
+    links: Links = Links()
 
 
 class Meta(msgspec.Struct, frozen=True):

@@ -94,7 +94,7 @@ class Writing:
                 return await self._nodes.described(asset)
             self.check_lock(asset)
             check_size(await self._nodes.home(asset.set_id), source.size)
-            await ledger.record(replaces=version)
+            await ledger.record(replaces=version, of=asset_id, sha1=await source.digest("sha1"))
             try:
                 answer = await self._send(asset, {}, source, ledger)
             except Stale:
@@ -127,15 +127,24 @@ class Writing:
                 asset = await self._client.asset(asset.id)
         return asset
 
-    async def abandon(self, state: Mapping[str, Any]) -> None:
-        """Remove a new asset that was made and is no longer wanted."""
-        asset_id = state.get("asset")
-        for _ in range(TRIES if asset_id is not None else 0):
+    async def abandon(self, state: Mapping[str, Any]) -> Node | None:
+        """Remove a new asset that is no longer wanted; finish a replacement that has been made, and return it."""
+        try:
+            if "asset" in state:
+                await self._unmake(str(state["asset"]))
+            elif "of" in state:
+                asset = await self._client.asset(str(state["of"]))
+                if asset.media_id != state["replaces"] and await self._downloads.sha1(asset) == state["sha1"]:
+                    return await self._nodes.described(await self._without_renditions(asset))
+        except NotFound:
+            return None
+        return None
+
+    async def _unmake(self, asset_id: str) -> None:
+        for _ in range(TRIES):
+            asset = await self._client.asset(asset_id)
             try:
-                asset = await self._client.asset(str(asset_id))
-                await self._client.delete(f"produce/assets/{asset.id}", asset.etag, "abandon")
-            except NotFound:
-                return
+                await self._client.delete(f"produce/assets/{asset_id}", asset.etag, "abandon")
             except Stale:
                 continue
             return

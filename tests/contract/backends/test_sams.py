@@ -186,6 +186,36 @@ async def test_everything_at_once(world: SamsWorld, repository: Repository, othe
     assert len(listings) == len(found)
 
 
+async def test_stat_and_listing_agree(world: SamsWorld, repository: Repository, area: Node, fresh: Fresh) -> None:
+    extra = '{"byline": "Ann", "n": 3}'
+    world.put(area.id, "a.txt", fresh(), state="public", extra=extra, tags='[{"code": "a", "name": "A"}]')
+    world.put(area.id, "p.png", portrait(30))
+    for folder in (area, await repository.root()):
+        for node in (await listed(repository, folder)).values():
+            assert await repository.stat(node.id) == node
+
+
+async def test_what_is_gone_is_not_found(
+    world: SamsWorld, repository: Repository, area: Node, other: Node, fresh: Fresh
+) -> None:
+    file = world.put(area.id, "a.txt", fresh())
+    node = await repository.stat(file)
+    orphans = world.make_set(unique("draft"), state="draft")
+    world.change(file, json={"set_id": orphans[1:]})
+    etag = world.call("GET", f"consume/sets/{orphans[1:]}").json()["_etag"]
+    world.call("DELETE", f"admin/sets/{orphans[1:]}", etag)
+    again = await opened(world)
+    for gone in (file, orphans):
+        with pytest.raises(NotFound):
+            await again.stat(gone)
+    with pytest.raises(NotFound):
+        await fetched(again, node)
+    world.destroy(other.id)
+    with pytest.raises(NotFound):
+        await repository.upload(other, "a.txt", Held(fresh()), Book())
+    await again.close()
+
+
 async def test_listings_go_on_page_by_page(
     world: SamsWorld, repository: Repository, area: Node, fresh: Fresh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,13 +297,75 @@ async def test_the_digest_is_known_after_a_download(
     assert (await repository.stat(file)).digest == f"sha1:{sha1.decode()}"
 
 
+def portrait(size: int) -> bytes:
+    return makings.encoded(makings.gradient(size, (0, 0, 0), (9, 9, 200)), "PNG")
+
+
+async def below(repository: Repository, area: Node, *names: str) -> Node:
+    here = await repository.hidden(area, ".renditions")
+    for name in names:
+        here = (await listed(repository, here))[name]
+    return here
+
+
+async def test_renditions_that_are_there_can_be_read(world: SamsWorld, repository: Repository, area: Node) -> None:
+    file = world.put(area.id, "p.png", portrait(90))
+    world.put(area.id, "notes.txt", b"x")
+    for asked in ("width=20&name=thumbnail", "width=60&height=40", "width=33&height=22&keep_proportions=0"):
+        world.call("POST", f"produce/assets/images/{file[1:]}?{asked}")
+    known = world.asset(file)
+    sizes = await listed(repository, await below(repository, area))
+    assert set(sizes) == {"thumbnail", "60x40", "33x22"}
+    for name, node in sizes.items():
+        assert await repository.stat(node.id) == node
+        image = await below(repository, area, name, "p.png")
+        assert await repository.stat(image.id) == image
+        [rendition] = [one for one in known["renditions"] if one["_media_id"] == image.version]
+        content = (await fetched(repository, image)).content
+        assert len(content) == image.size == rendition["length"]
+        part = await fetched(repository, image, 10, 30)
+        assert (part.content, part.size) == (content[10:30], image.size)
+    assert world.asset(file) == known, "reading makes none"
+    assert ".renditions" not in await listed(repository, area)
+    assert set(await repository.metadata(list(sizes.values()))) == {node.id for node in sizes.values()}
+
+
+async def test_renditions_cannot_be_changed(world: SamsWorld, repository: Repository, area: Node, fresh: Fresh) -> None:
+    file = world.put(area.id, "p.png", portrait(90))
+    world.call("POST", f"produce/assets/images/{file[1:]}?width=20&name=thumbnail")
+    shelf, image = await below(repository, area, "thumbnail"), await below(repository, area, "thumbnail", "p.png")
+    with pytest.raises(Forbidden):
+        repository.admit(shelf, "new.png", Kind.FILE)
+    with pytest.raises(Forbidden):
+        await repository.remove(image, shelf)
+    with pytest.raises(Forbidden):
+        await repository.rename(image, shelf, "new.png")
+    with pytest.raises(Forbidden):
+        await repository.replace(image, shelf, Held(fresh()), Book())
+    world.overwrite(file, portrait(60))
+    world.change(file, json={"renditions": []})
+    with pytest.raises(NotFound):
+        await fetched(repository, image)
+    assert await listed(repository, await below(repository, area)) == {}
+
+
+async def test_nothing_else_is_hidden(world: SamsWorld, repository: Repository, area: Node) -> None:
+    world.reset()
+    for name in (".x", ".renditions2", "renditions"):
+        with pytest.raises(NotFound):
+            await repository.hidden(area, name)
+    with pytest.raises(NotFound):
+        await repository.hidden(await repository.root(), ".renditions")
+    assert requests(world) == []
+
+
 # ---- writing ------------------------------------------------------------------------------------------------------
 
 
 async def test_new_content_takes_the_pictures_of_the_old_away(
     world: SamsWorld, repository: Repository, area: Node
 ) -> None:
-    old, new = (makings.encoded(makings.gradient(size, (0, 0, 0), (9, 9, 200)), "PNG") for size in (60, 90))
+    old, new = portrait(60), portrait(90)
     node = await repository.upload(area, "p.png", Held(old), Book())
     world.call("POST", f"produce/assets/images/{node.id[1:]}?width=20&name=thumbnail")
     world.describe(node.id, ["Ann"])
@@ -291,6 +383,30 @@ async def test_a_change_that_got_lost_is_not_taken_for_done(
     world.switch(lost_patches=True)
     with pytest.raises(Exception, match="somebody else keeps changing"):
         await repository.set_metadata(node, {TAGS: b"Ann"})
+
+
+async def test_a_replacement_that_was_made_is_not_unmade(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    node = await repository.stat(world.put(area.id, "a.txt", fresh()))
+    book, content = Book(), fresh(70)
+    assert await repository.abandon({}) is None
+    now = await repository.replace(node, area, Held(content), book)
+    assert await repository.abandon(book.state) == now
+    assert seen(world, area) == {"a.txt": content}
+    theirs = fresh()
+    world.overwrite(node.id, theirs)
+    assert await repository.abandon(book.state) is None
+    assert seen(world, area) == {"a.txt": theirs}
+
+
+async def test_attributes_of_a_new_file_are_judged_before_it_is_sent(world: SamsWorld, repository: Repository) -> None:
+    world.reset()
+    repository.admit_metadata({"user.sams.state": b"public", TAGS: b"Ann"})
+    for name, value in (("user.sams.state", b"open"), ("user.sams.extra.fresh", b"x")):
+        with pytest.raises(ValueRejected):
+            repository.admit_metadata({name: value})
+    assert requests(world) == []
 
 
 async def test_moving_between_sets(
