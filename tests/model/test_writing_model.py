@@ -323,7 +323,7 @@ def test_a_mount_is_a_plain_folder(server: RunningSandbox, tmp_path: Path) -> No
     run_state_machine_as_test(
         Writing,
         settings=settings(
-            max_examples=HUNT or 25,
+            max_examples=HUNT or 20,
             stateful_step_count=60 if HUNT else 40,
             derandomize=not HUNT,
             database=None,
