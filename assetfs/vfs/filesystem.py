@@ -9,6 +9,7 @@ from __future__ import annotations
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 import msgspec
 import trio
@@ -144,7 +145,8 @@ class FileSystem:
         if (placed := self._placed(folder, name)) is not None:
             return placed  # meanwhile
         if node is None and name[:1] in (b".", b"@") and self.repository.capabilities.hidden:
-            return await self.repository.hidden(folder, name.decode("utf-8", "surrogateescape"))
+            with suppress(NotFound):
+                return await self.repository.hidden(folder, name.decode("utf-8", "surrogateescape"))
         if node is not None and self.writeback is not None and self.writeback.overlay.hides(folder.id, node.id):
             return None
         if node is not None and self.writeback is not None:
