@@ -73,3 +73,8 @@ def deactivate(server: RunningSandbox, key: str, *, active: bool = False) -> Non
     with sqlite3.connect(Path(server.info["data"]) / "jama.sqlite", timeout=30) as db:
         db.execute("UPDATE api_key SET active = ? WHERE key = ?", (active, key))
     db.close()
+
+
+def digest(content: bytes) -> str:
+    """What the server knows content by."""
+    return hashlib.sha256(content).hexdigest()

@@ -16,7 +16,17 @@ import trio
 
 from assetfs.content.store import ContentStore
 from assetfs.names import LIMIT
-from assetfs.repository import Availability, Kind, Node, NodeId, NotFound, Repository, RepositoryError, Usage
+from assetfs.repository import (
+    Availability,
+    Kind,
+    Node,
+    NodeId,
+    NotAuthenticated,
+    NotFound,
+    Repository,
+    RepositoryError,
+    Usage,
+)
 from assetfs.vfs.attributes import Attributes, Ownership, describe
 from assetfs.vfs.errors import NameTooLong, NoAttribute, NotAFolder, NotPermitted, ReadOnly
 from assetfs.vfs.files import Files
@@ -302,7 +312,7 @@ class FileSystem:
             if not inode.handles:
                 raise
         except RepositoryError as error:
-            if not error.transient:
+            if not error.transient and not isinstance(error, NotAuthenticated):
                 raise
             inode.seen = now - self.timeouts.listings / 2  # serve what is known; ask again in a while
 

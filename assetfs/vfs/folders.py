@@ -19,7 +19,7 @@ import trio
 from assetfs import names
 from assetfs.content.catalogue import Catalogue, key_of
 from assetfs.names import Names, Sibling
-from assetfs.repository import Kind, Node, NodeId, NotFound, Repository, RepositoryError
+from assetfs.repository import Kind, Node, NodeId, NotAuthenticated, NotFound, Repository, RepositoryError
 
 log = logging.getLogger("assetfs.vfs")
 
@@ -139,7 +139,7 @@ class Folders:
             loading.listing = await self._fetch(folder)
         except RepositoryError as error:
             old = self._listings.get(folder.id)
-            if error.transient and old is not None:
+            if (error.transient or isinstance(error, NotAuthenticated)) and old is not None:
                 log.warning("listing %s again failed (%s): the old one goes on serving", folder.id, error)
                 self.stale_served += 1
                 old.good_until = self._clock() + AGAIN
