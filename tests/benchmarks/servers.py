@@ -38,6 +38,7 @@ NGINX = """\
 {user}
 daemon off;
 worker_processes 1;
+worker_rlimit_nofile 4096;
 pid {folder}/nginx.pid;
 error_log {folder}/nginx-error.log;
 events {{ worker_connections 1024; }}
@@ -55,8 +56,6 @@ http {{
   fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
-  open_file_cache max=200000 inactive=600s;
-  open_file_cache_valid 600s;
   types {{ }}
   default_type application/octet-stream;
   upstream sandbox {{ server 127.0.0.1:{sandbox}; keepalive 64; }}
