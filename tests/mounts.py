@@ -182,6 +182,7 @@ def mounted(
     finally:
         _alive.remove(found)
         unmount(found.path, found.pid)
+    assert "Traceback" not in found.log(), f"something happened that nobody expected:\n{found.log()[-5000:]}"
 
 
 def unmount(path: Path, pid: int = 0) -> None:

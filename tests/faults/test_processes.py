@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from assetfs.fuse.session import abort, device_of
+from assetfs.fuse.session import abort
 from tests import wire
 from tests.mounts import Mounted, alive, assetfs, ended, error_of, eventually, mount, mounted, unmount
 from tests.sandboxes import RunningSandbox, start_sandbox
@@ -44,24 +44,18 @@ LARGE = "Bench/large/large.bin"
 
 
 def test_a_daemon_that_is_killed_leaves_a_clear_error_and_the_next_mount_works(
-    server: RunningSandbox, tmp_path: Path
+    found: Mounted, server: RunningSandbox
 ) -> None:
-    server.reset()
-    home = tmp_path / "home"
-    assert mount(server.source, server.credential, home).returncode == 0
-    path = home / "mnt"
-    first = Mounted(path, home, server.source)
-    pid = int(first.status()["pid"])
-    content = first.run("cat", LARGE).stdout
-    os.kill(pid, signal.SIGKILL)
-    assert eventually(lambda: not alive(pid))
-    assert eventually(lambda: error_of(lambda: os.listdir(path)) == errno.ENOTCONN)
-    with mounted(server.source, server.credential, home) as again:
-        assert again.pid != pid
+    content = found.run("cat", LARGE).stdout
+    os.kill(found.pid, signal.SIGKILL)
+    assert eventually(lambda: not alive(found.pid))
+    assert eventually(lambda: error_of(lambda: os.listdir(found.path)) == errno.ENOTCONN)
+    with mounted(server.source, server.credential, found.home) as again:
+        assert again.pid != found.pid
         server.forget()
         assert again.run("cat", LARGE).stdout == content
         assert server.requests()["sent"] < SIZE // 2, "most of what was in the cache is still there"
-    assert device_of(path) is None
+    assert not found.is_mounted
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
