@@ -57,10 +57,10 @@ def ordinary_user(open_folder: Path) -> Iterator[User]:
     record = pwd.getpwnam(NAME)
     os.chmod("/dev/fuse", 0o666)  # as udev sets it up; a bare container lacks that
     with ExitStack() as stack:
-        yield User(record.pw_uid, record.pw_gid, *_program(record.pw_uid, open_folder, stack))
+        yield User(record.pw_uid, record.pw_gid, *_program(record.pw_uid, stack))
 
 
-def _program(uid: int, folder: Path, stack: ExitStack) -> tuple[list[str], dict[str, str]]:
+def _program(uid: int, stack: ExitStack) -> tuple[list[str], dict[str, str]]:
     """How the user starts assetfs: as we do, or where our Python is in a private folder, through bind mounts of it."""
     if (
         subprocess.run(["test", "-x", sys.executable], user=uid, group=uid, extra_groups=[], check=False).returncode
@@ -68,15 +68,21 @@ def _program(uid: int, folder: Path, stack: ExitStack) -> tuple[list[str], dict[
     ):
         return PROGRAM, {}
     bound: list[Path] = []
+    # Read-only, and in a folder that is only ever removed with rmdir: whatever goes wrong, the originals are safe.
+    binds = Path(tempfile.mkdtemp(prefix="assetfs-tests-binds-"))
+    binds.chmod(0o755)
+    stack.callback(binds.rmdir)
     for name, place in (
         ("python", Path(sys.base_prefix)),
         ("packages", Path(sysconfig.get_path("purelib"))),
         ("project", PROJECT),
     ):
-        target = folder / name
+        target = binds / name
         target.mkdir()
+        stack.callback(target.rmdir)
         subprocess.run(["mount", "--bind", place, target], check=True)
-        stack.callback(subprocess.run, ["umount", "-l", target], check=False)
+        stack.callback(subprocess.run, ["umount", "-l", target], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", target], check=True)
         bound.append(target)
     python = bound[0] / "bin" / f"python3.{sys.version_info.minor}"
     environ = {

@@ -18,6 +18,7 @@ import functools
 import logging
 import os
 import secrets
+import stat
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
@@ -321,7 +322,9 @@ class Operations(pyfuse3.Operations):
     async def mknod(
         self, parent_inode: int, name: bytes, mode: int, rdev: int, ctx: pyfuse3.RequestContext
     ) -> pyfuse3.EntryAttributes:
-        raise NotPermitted("a repository has files, folders and links only")
+        if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+            raise NotPermitted("a repository has files, folders and links only")
+        return self._entry(await self.fs.tree.make_file(parent_inode, name))
 
     @_guarded
     async def symlink(

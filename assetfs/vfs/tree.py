@@ -100,6 +100,12 @@ class Tree:
             self._fs.inodes.rebind(inode, staged.node(), self._fs.clock())
         return self._fs.files.created(inode, staged, append=append), attributes
 
+    async def make_file(self, parent: int, name: bytes) -> Attributes:
+        """A new file, empty and open nowhere: what tar makes before it sets attributes."""
+        opened, attributes = await self.create(parent, name)
+        self._fs.files.close(opened.handle)
+        return attributes
+
     async def make_folder(self, parent: int, name: bytes) -> Attributes:
         writeback, folder = self._changeable(parent, name)
         raw = self._raw(name)

@@ -46,8 +46,6 @@ ERROR_ROW = re.compile(r"^\| `(\w+)` \| (E\w+) \|", re.MULTILINE)
 
 OTHERS = {"preserve", "only-values", "xattrs", "quick", "only", "list", "name"}
 """Options of cp, getfattr, tar and make bench that the pages name, and `--name` for any."""
-COMING = {PROJECT / "docs/durability.md"}
-"""Pages that others link to and that are not there yet."""
 FAMILIES = {"user.assetfs", "user.xdg", "user.dublincore"}
 VERBS = {REFRESH, "user.assetfs.flush", "user.assetfs.retry", "user.assetfs.discard"}
 ABSENT = {"user.dublincore.nofield"}
@@ -70,8 +68,6 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         if parts.scheme:
             continue
         place = (page.parent / unquote(parts.path)).resolve() if parts.path else page
-        if place in COMING and not place.exists():
-            continue
         assert place.exists(), f"{target} leads nowhere"
         assert place.is_relative_to(PROJECT)
         if parts.fragment:
