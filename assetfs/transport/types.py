@@ -13,7 +13,7 @@ from assetfs import __version__
 
 
 class TransportOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits and trust. Durations in seconds, sizes in bytes. Defaults: PEERS section 2.4."""
+    """Limits and trust. Durations in seconds, sizes in bytes."""
 
     connect_timeout: float = 10.0
     read_timeout: float = 30.0
