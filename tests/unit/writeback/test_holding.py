@@ -69,7 +69,7 @@ async def test_a_refused_rename_is_undone_and_said(tmp_path: Path, autojump_cloc
     async with at_work(office, tmp_path) as desk:
         desk.writeback.holding.hold(old, FOLDER, b"a.txt", b"a.txt~")
         listed = [(b"a.txt", old)]
-        assert [name for name, _ in desk.writeback.overlay.merge("c1", listed)] == [b"a.txt~"]
+        assert [name for name, _ in desk.writeback.overlay.merge("c1", listed, 0.0)] == [b"a.txt~"]
         await trio.sleep(10)
-        assert desk.writeback.overlay.merge("c1", listed) == listed
+        assert desk.writeback.overlay.merge("c1", listed, 0.0) == listed
         assert not desk.journal.held()

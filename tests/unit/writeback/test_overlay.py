@@ -36,6 +36,7 @@ class Folder(RuleBasedStateMachine):
         self.numbers = 0
         self.server: dict[bytes, Node] = {}
         self.listing: dict[bytes, Node] = {}
+        self.begun = 0.0
         self.on_its_way: tuple[float, dict[bytes, Node]] | None = None
         self.ours: dict[bytes, Staged] = {}
 
@@ -54,9 +55,9 @@ class Folder(RuleBasedStateMachine):
     @rule()
     def listing_comes(self) -> None:
         if self.on_its_way is not None:
-            begun, self.listing = self.on_its_way
+            self.begun, self.listing = self.on_its_way
             self.on_its_way = None
-            self.overlay.listed("c1", begun)
+            self.overlay.listed("c1", self.begun)
 
     @rule(name=names)
     def write_a_new_file(self, name: bytes) -> None:
@@ -92,7 +93,7 @@ class Folder(RuleBasedStateMachine):
     def people_see_what_they_did(self) -> None:
         wanted = {name: file.id for name, file in self.server.items()}
         wanted.update((name, file.id) for name, file in self.ours.items())
-        merged = self.overlay.merge("c1", list(self.listing.items()))
+        merged = self.overlay.merge("c1", list(self.listing.items()), self.begun)
         assert len(merged) == len(wanted)
         assert {name: found.id for name, found in merged} == wanted
         for name, file in self.ours.items():
@@ -107,7 +108,7 @@ TestFolder.settings = settings(max_examples=50, stateful_step_count=30, deadline
 def test_a_name_of_ours_hides_somebody_elses_which_shows_decorated() -> None:
     overlay = Overlay()
     overlay.place("c1", b"a.txt", staged(1, b"a.txt"))
-    merged = overlay.merge("c1", [(b"a.txt", node(7, b"a.txt"))])
+    merged = overlay.merge("c1", [(b"a.txt", node(7, b"a.txt"))], 0.0)
     assert [(name, found.id) for name, found in merged] == [(b"a~7.txt", "r7"), (b"a.txt", "local:1")]
 
 
@@ -115,7 +116,7 @@ def test_what_a_broken_off_upload_has_made_is_not_shown_beside_it() -> None:
     overlay, file = Overlay(), staged(1, b"a.txt")
     file.entry.ledger = {"begun": True}
     overlay.place("c1", b"a.txt", file)
-    merged = overlay.merge("c1", [(b"a.txt", node(7, b"a.txt"))])
+    merged = overlay.merge("c1", [(b"a.txt", node(7, b"a.txt"))], 0.0)
     assert [(name, found.id) for name, found in merged] == [(b"a.txt", "local:1")]
 
 
@@ -124,10 +125,10 @@ def test_a_held_rename_outlasts_every_listing_until_it_is_undone() -> None:
     overlay.vanish("c1", old.id, FOREVER)
     overlay.appear("c1", b"a.txt~", old, FOREVER)
     overlay.listed("c1", 10**9)
-    assert overlay.merge("c1", [(b"a.txt", old)]) == [(b"a.txt~", old)]
+    assert overlay.merge("c1", [(b"a.txt", old)], 0.0) == [(b"a.txt~", old)]
     overlay.vanish("c1", old.id, float("-inf"))
     overlay.reappear("c1", old.id)
-    assert overlay.merge("c1", [(b"a.txt", old)]) == [(b"a.txt", old)]
+    assert overlay.merge("c1", [(b"a.txt", old)], 0.0) == [(b"a.txt", old)]
 
 
 def test_new_content_belongs_to_the_last_who_wrote_it() -> None:
