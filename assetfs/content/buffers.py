@@ -34,14 +34,16 @@ class Buffer:
 
 class BufferPool:
     """`budget` bytes at most in all buffers, idle ones included. `reclaim(size)` asks the owner of buffers that could
-    be given up to give some back; it returns False when it has none."""
+    be given up to give some back; it returns False when it has none.
+    `spare(size)` asks for one of that size that its reader has done with."""
 
-    def __init__(self, budget: int, reclaim: Callable[[int], bool]) -> None:
+    def __init__(self, budget: int, reclaim: Callable[[int], bool], spare: Callable[[int], bool]) -> None:
         self.budget = max(budget, 2 * LARGEST)
         self.in_use = 0
         self._idle: dict[int, list[Buffer]] = {}
         self._idle_bytes = 0
         self._reclaim = reclaim
+        self._spare = spare
         self._freed = trio.Event()
 
     @staticmethod
@@ -51,6 +53,8 @@ class BufferPool:
     def try_take(self, size: int, share: float = 1.0) -> Buffer | None:
         """A buffer of at least `size` bytes, or None when that would take more than `share` of the budget."""
         size = self.rounded(size)
+        if not self._idle.get(size):
+            self._spare(size)  # a used buffer is better than a fresh one
         if self._idle.get(size) and self.in_use + size <= self.budget * share:
             self._idle_bytes -= size
             self.in_use += size

@@ -166,6 +166,7 @@ class Content:
                 return position
             self.store.touch(segment)
             position = min(segment.arrived, segment.stop)
+            segment.spent = segment.spent or segment.stop <= stop
         return None
 
     def _collect(self, start: int, stop: int) -> bytes | memoryview:
@@ -318,6 +319,10 @@ class Content:
             self.keeper.progress()
         else:
             self._drop(segment)
+
+    def spare(self, segment: Segment) -> bool:
+        """Give up a segment that was read to its end and is on disk. False when it is not so."""
+        return segment.spent and self.keeper.has(segment.start) and self.evict(segment)
 
     def evict(self, segment: Segment) -> bool:
         """Give up a segment's memory if nobody needs it now. False when it must stay.

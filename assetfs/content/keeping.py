@@ -152,7 +152,7 @@ class Keeper:
                 if (segment := self._next_hash()) is not None:
                     await self._with_pinned(segment, self._hash_segment)
                 elif self._disk_hash():
-                    await trio.to_thread.run_sync(self._hash_from_disk, limiter=self._store.workers)
+                    await self._store.quiet.run(self._hash_from_disk)
                 else:
                     break
                 self._judge()
@@ -177,7 +177,7 @@ class Keeper:
     async def _with_pinned(self, segment: Segment, work: Callable[[Segment], None]) -> None:
         segment.pins += 1
         try:
-            await trio.to_thread.run_sync(work, segment, limiter=self._store.workers)
+            await self._store.quiet.run(work, segment)
         finally:
             segment.pins -= 1
             self._store.pool.wake()

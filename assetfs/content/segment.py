@@ -27,7 +27,19 @@ class State(enum.Enum):
 class Segment:
     """Bytes [start, stop) of a file; [start, arrived) are there."""
 
-    __slots__ = ("_on_total", "_waiters", "arrived", "buffer", "error", "pins", "scope", "start", "state", "stop")
+    __slots__ = (
+        "_on_total",
+        "_waiters",
+        "arrived",
+        "buffer",
+        "error",
+        "pins",
+        "scope",
+        "spent",
+        "start",
+        "state",
+        "stop",
+    )
 
     def __init__(self, start: int, stop: int, buffer: Buffer, on_total: Callable[[int], None]) -> None:
         self.start = start
@@ -37,6 +49,8 @@ class Segment:
         self.state = State.FILLING
         self.error: Exception | None = None
         self.scope = trio.CancelScope()
+        self.spent = False
+        """A reader has come to its end."""
         self.pins = 0
         """Workers that read the buffer in threads; it must not be given back meanwhile."""
         self._on_total = on_total

@@ -6,6 +6,7 @@ readers of one file, by whatever name, read the same bytes once.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ from assetfs.content.buffers import BufferPool
 from assetfs.content.catalogue import Catalogue, key_of
 from assetfs.content.content import Content
 from assetfs.content.disk import CacheFile, DiskCache
+from assetfs.content.quiet import QuietThreads
 from assetfs.content.segment import Segment
 from assetfs.repository import Node, NodeId, Repository
 
@@ -45,8 +47,9 @@ class ContentStore:
         self.disk = disk
         self.window = window
         self.verify = verify
-        self.pool = BufferPool(memory, self._reclaim)
+        self.pool = BufferPool(memory, self._reclaim, self._spare)
         self.workers = trio.CapacityLimiter(4)
+        self.quiet = QuietThreads()
         self.counts: Counter[str] = Counter()
         self.on_changed: Callable[[Node], None] = lambda node: None
         """Called when the server turned out to have another version of a node."""
@@ -220,6 +223,11 @@ class ContentStore:
     def _reclaim(self, size: int) -> bool:
         """Give up the segment that was used longest ago and may go."""
         return any(content.evict(segment) for segment, content in list(self._resident.items())[:64])
+
+    def _spare(self, size: int) -> bool:
+        """Give up one buffer of this size whose bytes were read and are on disk."""
+        oldest = list(itertools.islice(self._resident.items(), 64))
+        return any(segment.buffer.size == size and content.spare(segment) for segment, content in oldest)
 
     def status(self) -> dict[str, int]:
         """For the status document."""
