@@ -25,7 +25,7 @@ def _lower() -> None:
 
 
 class QuietThreads:
-    """A few threads for background work. Close them when nothing is under way any more."""
+    """A few threads for background work; they end with this object, or with the process."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(WORKERS, "assetfs-quiet", initializer=_lower)
@@ -40,6 +40,3 @@ class QuietThreads:
             await done.wait()
         await trio.lowlevel.checkpoint_if_cancelled()
         future.result()
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=False)

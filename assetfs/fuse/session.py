@@ -45,8 +45,7 @@ class Tuning(msgspec.Struct, frozen=True):
 class Session:
     """Made by `open`, which mounts; then `serve`; then `close`, which unmounts."""
 
-    def __init__(self, operations: Operations, mountpoint: Path) -> None:
-        self._operations = operations
+    def __init__(self, mountpoint: Path) -> None:
         self._mountpoint = mountpoint
         self._scope = trio.CancelScope()
 
@@ -68,7 +67,7 @@ class Session:
         if read_only:
             options.add("ro")
         pyfuse3.init(operations, str(mountpoint), options)
-        return cls(operations, mountpoint)
+        return cls(mountpoint)
 
     async def serve(self) -> None:
         """Answer the kernel until somebody unmounts or `stop` is called."""

@@ -20,7 +20,7 @@ from assetfs.content import blocks
 from assetfs.content.reader import Reader
 from assetfs.content.window import INITIAL
 from assetfs.repository import Forbidden, Kind, Node, Rights
-from assetfs.vfs.errors import BadHandle, IsAFolder, NotPermitted, ReadOnly
+from assetfs.vfs.errors import BadHandle, IsAFolder, ReadOnly
 from assetfs.vfs.handles import BytesHandle, FileHandle, Handle
 from assetfs.vfs.inodes import Inode
 from assetfs.vfs.neighbours import Neighbours
@@ -302,7 +302,3 @@ class Files:
         if isinstance(handle, FileHandle) and handle.staged is not None and not handle.staged.gone:
             assert self._fs.writeback is not None
             await self._fs.writeback.sync(handle.staged)
-
-    def refuse_if_virtual(self, node: Node) -> None:
-        if is_virtual(node):
-            raise NotPermitted(node.id)

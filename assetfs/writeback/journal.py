@@ -70,8 +70,6 @@ class Entry(msgspec.Struct, kw_only=True):
     """The folder, as it was described last."""
     size: int = 0
     mtime_ns: int = 0
-    own_time: bool = False
-    """Somebody set the mtime: it is to be kept with the content."""
     base_limit: int = 0
     """Bytes below this that were not written are those of `base`; those above are zeros."""
     written: bytes = b""

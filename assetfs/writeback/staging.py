@@ -222,7 +222,6 @@ class Staged:
         """The content is another one now; its time is now, unless somebody says."""
         self.generation += 1
         self.entry.mtime_ns = mtime_ns or time.time_ns()
-        self.entry.own_time = mtime_ns is not None
 
     async def complete(self) -> None:
         """Fetch every byte that is still missing. Whoever writes meanwhile is right. Raises what the fetch raises."""

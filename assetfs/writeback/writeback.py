@@ -334,7 +334,6 @@ class WriteBack:
     def complete_time(self, staged: Staged, mtime_ns: int) -> None:
         """utimens: the time that the file shall have."""
         staged.entry.mtime_ns = mtime_ns
-        staged.entry.own_time = True
         if staged.saved >= 0:
             self.save(staged)
 
