@@ -46,24 +46,47 @@ class Rights(enum.Flag):
 
 
 class Availability(enum.Enum):
-    """Where a file's content is. OFFLINE content must be recalled before it can be fetched."""
+    """Where a file's content is. Only ONLINE content can be fetched; the rest must be recalled before."""
 
     ONLINE = "online"
     OFFLINE = "offline"
     RECALLING = "recalling"
+    FAILED = "failed"
+    """It could not be brought, or never arrived; `recall` says why, or tries again."""
+
+
+class RecallPolicy(enum.Enum):
+    """What opening and reading of a file does whose content is not ONLINE."""
+
+    FAIL = "fail"
+    """It is recalled, and open fails with NotOnline (EAGAIN) at once: come back later."""
+    WAIT = "wait"
+    """It is recalled, open succeeds, and the first read waits. With O_NONBLOCK as FAIL."""
+    MANUAL = "manual"
+    """Open fails with NotHere (ENODATA), and nothing is recalled but by `recall_verb`."""
 
 
 class LocalContent(msgspec.Struct, frozen=True):
-    """A local file that holds a node's bytes: opened without following links and only below `root`."""
+    """A local file that holds a node's bytes. It is opened when the node is opened, below `root` and without following
+    a link at any step; it must be a regular file. Reads then go to it and not to `fetch`; nothing of it is cached.
+
+    A file that is not there is NotHere (ENODATA), or is fetched where `fetchable` says so. With `exact`, a file of
+    another size than `Node.size` is a ProtocolViolation (EIO); otherwise its own size and time are what is shown while
+    it can be reached."""
 
     root: Path
+    """Absolute; the backend's or the user's word. May itself be reached through links."""
     relative: str
+    """The server's word, and not to be trusted: `..`, empty parts and NUL are refused, never resolved."""
+    fetchable: bool = False
+    exact: bool = False
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One folder, file or link as the server last described it.
 
-    `size` is in bytes; None means that the server has not said, and that `measure` or a fetch will tell.
+    `size` is in bytes; None means that the server has not said, and that `measure` or a fetch will tell: `measure`
+    where that is declared and `measurable` is True, else the first fetch, and until then stat says 0.
     `version` is None only where the backend cannot tell versions apart before it has fetched the content.
     Times are nanoseconds since the epoch, UTC; None where the server keeps none.
     """
@@ -85,7 +108,17 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     links: int | None = None
     """How many entries lead to it, where that is known without asking."""
     target: str | None = None
-    """Of a LINK: what it points to, relative and inside the mount, or a URL."""
+    """Of a LINK: what it points to. A relative path from the folder that the link is in, as names are shown: any number
+    of `..` at its beginning, none after it; or a URL, which is shown as it is and leads nowhere. What would leave the
+    mount is not given out (EPERM)."""
+    leads_to: NodeId | None = None
+    """Of a LINK without `target`: the node that it points to. The mount finds the way by `locate` when somebody reads
+    the link."""
+    measurable: bool = True
+    """False: `measure` cannot tell the size of this file, only its first fetch can."""
+    open_ended: bool = False
+    """Of a folder: it answers to names that it does not list, so `hidden` is asked for every name that is not listed,
+    and not only for those with `.` or `@` at the beginning."""
     local: LocalContent | None = None
     availability: Availability = Availability.ONLINE
     url: str | None = None
@@ -144,8 +177,21 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     changes: bool = False
     usage: bool = False
     locate: bool = False
+    recent: bool = False
+    symlinks: bool = False
+    """Links can be made, and removed with `remove`."""
     recall: bool = False
+    recall_policy: RecallPolicy = RecallPolicy.FAIL
+    recall_wait: float = 3600.0
+    """Seconds that a read waits at most under WAIT; then ETIMEDOUT."""
+    recall_verb: str | None = None
+    """An attribute whose setting, on a file or a folder, recalls it and all below it, whatever the policy. One of
+    `verbs`; the mount then calls `recall` with `explicit` and not `perform`."""
     drafts: bool = False
+    draft_links: bool = False
+    """Symbolic and hard links may be made in drafts."""
+    commit_verb: str | None = None
+    """An attribute whose setting on a draft commits it; `commit_draft` gets its value. One of `verbs`."""
     ranges: bool = True
     """False: `fetch` always delivers from the start."""
     unique_content: bool = False
@@ -181,11 +227,16 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that somebody else did. `node` None with `folder` None means: anything may have changed, list again."""
+    """Something that somebody else did: what is known of `node`, and the listing of `folder`, are not to be believed
+    any more. Both None: anything may have changed. A node that was moved is two changes, one for each folder."""
 
     node: NodeId | None = None
     folder: NodeId | None = None
-    kind: str = "modified"  # created | modified | metadata | moved | removed
+    """The folder whose entries (names, sizes, versions of its children) have changed."""
+    kind: str = "modified"
+    """For people and counters: created, modified, metadata, moved, removed, availability."""
+    subtree: bool = False
+    """All below `node`, too: a removed or moved folder of which the server tells no more than that."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -333,16 +384,25 @@ class Repository(ABC):
         raise Unsupported(f"{self.name} has no attribute {name}")
 
     async def hidden(self, folder: Node, name: str) -> Node:
-        """A node that answers to its name and is not listed (`.renditions`). Raises NotFound; costs no request for
-        names that do not start with `.` or `@`."""
+        """A node that answers to its name in `folder` and is not listed (`.renditions`). Raises NotFound.
+
+        Asked for names that begin with `.` or `@`, and in `open_ended` folders for every name, when nothing listed has
+        it. Must cost no request for names that it could not have: editors and desktops look for their own droppings.
+        The answer is remembered as long as a listing. What it returns is a node like any other: a folder lists its
+        `children`, has `hidden` nodes of its own, takes new files if it has Rights.WRITE; `stat` knows its id."""
         raise Unsupported(f"{self.name} has no hidden nodes")
+
+    async def hidden_entries(self, folder: Node) -> Sequence[Node]:
+        """The hidden nodes of a folder that are worth listing, for `--show-virtual`. Called once per opendir."""
+        return ()
 
     async def locate(self, node: NodeId) -> Sequence[Sequence[Node]]:
         """Every way from the root to a node: chains of nodes, the root left out, the node itself last."""
         raise Unsupported(f"{self.name} cannot locate nodes")
 
     def search(self, query: str) -> AsyncIterator[Page]:
-        """Nodes that the server's own search finds, best first where it ranks."""
+        """Nodes that the server's own search finds, best first where it ranks. The mount takes the first 500 and shows
+        them as links to where `locate` says that they are, which it asks when a link is read."""
         raise Unsupported(f"{self.name} has no search")
 
     async def tags(self) -> Sequence[str]:
@@ -353,18 +413,36 @@ class Repository(ABC):
         """Nodes that have the tag."""
         raise Unsupported(f"{self.name} has no tags")
 
+    def recent(self) -> AsyncIterator[Page]:
+        """Nodes that were changed last, by whomever, the newest first. The mount takes the first 500."""
+        raise Unsupported(f"{self.name} does not tell what is recent")
+
     def changes(self) -> AsyncIterator[Change]:
-        """What others changed, without our own echoes, until cancelled. Reconnects by itself; after a gap it yields
-        a Change with neither node nor folder."""
+        """What others changed, until cancelled: from the server's events, or from a poll of the backend's own.
+
+        The first thing that it yields, as soon as it listens, is `Change()`: what happened before is not known. When
+        the stream breaks it raises (Offline, Unavailable, NotAuthenticated); the mount calls it again, later each time,
+        and believes nothing that it knew before. Echoes of what we did ourselves are best left out, and do no harm."""
         raise Unsupported(f"{self.name} has no events")
 
     async def usage(self) -> Usage:
         """Space, for statfs."""
         raise Unsupported(f"{self.name} does not tell its space")
 
-    async def recall(self, nodes: Sequence[Node]) -> None:
-        """Ask for offline content of many nodes at once; returns when the server has taken the wish. Idempotent.
-        `stat` then tells when a node is ONLINE."""
+    async def recall(self, nodes: Sequence[Node], *, explicit: bool = False, along: Node | None = None) -> None:
+        """Take the wish for content that is not ONLINE, of many files at once; returns without waiting for it.
+        Idempotent: a wish for what is on its way already changes nothing.
+
+        The mount gathers what is opened within a tenth of a second; a backend may gather longer. `along` is the topmost
+        folder that the reader is walking through (`grep -r`), so that what is offline below it can be asked for too.
+        `explicit`: by `recall_verb`, and not by somebody who happened to open a file. Raises NotHere (it is not to be
+        brought: too much was asked for), NotOnline (not now), NoSpace, OutOfReach, Offline, Unavailable."""
+        raise Unsupported(f"{self.name} has nothing offline")
+
+    async def recalled(self, node: Node) -> Node:
+        """Wait until the content of a node that was recalled is ONLINE; returns the node as it is then, whose content
+        `fetch` delivers or `local` holds. Cancelled when nobody waits any more, which does not take the wish back.
+        Raises what `recall` raises, and what went wrong."""
         raise Unsupported(f"{self.name} has nothing offline")
 
     # ---- optional: writing ----------------------------------------------------------------------------------------
@@ -426,8 +504,14 @@ class Repository(ABC):
         """One more entry for a file. Raises Unsupported where the name must be the node's own and is not, Conflict."""
         raise Unsupported(f"{self.name} has no links")
 
+    async def symlink(self, folder: Node, name: str, target: str, to: Node | None) -> Node:
+        """Make a link. `target` is its text as it was given; `to` is the node that it leads to inside the mount, None
+        where it leads to nothing here (a URL, say). Raises Conflict, NameRejected, ValueRejected, Unsupported."""
+        raise Unsupported(f"{self.name} makes no links")
+
     async def remove(self, node: Node, folder: Node) -> None:
-        """Take a file's entry out of `folder`; the node goes with its last entry. Raises NotFound, Forbidden."""
+        """Take a file's or a link's entry out of `folder`; a file goes with its last entry. Raises NotFound,
+        Forbidden."""
         raise Unsupported(f"{self.name} cannot remove files")
 
     async def set_metadata(self, node: Node, changes: Mapping[str, bytes | None]) -> Metadata:
@@ -447,18 +531,58 @@ class Repository(ABC):
         raise Unsupported(f"{self.name} stores no times")
 
     async def perform(self, node: Node, verb: str, value: bytes) -> None:
-        """Do what one of `capabilities.verbs` stands for."""
+        """Do what one of `capabilities.verbs` stands for; b"" where it was removed. What is known of the node and of
+        the folder that it is in is asked for anew afterwards."""
         raise Unsupported(f"{self.name} has no {verb}")
 
     # ---- optional: drafts -----------------------------------------------------------------------------------------
+    #
+    # A draft is a folder that exists only here until it is committed. The mount owns it: it keeps its files, whose
+    # folder is a real one on a disk, its attributes and its ledger, across restarts, and shows it in `folder` beside
+    # what `children` lists. The backend says what a draft is, and commits it.
 
     def drafts_in(self, folder: Node, name: str) -> bool:
-        """Whether a folder made here under this name is a draft: local until it is committed. No I/O."""
+        """Whether a folder made here under this name is a draft. No I/O. Also asked before a draft is renamed within
+        its folder or into another one; False there is NameRejected, unless `draft_commits`."""
         return False
 
-    async def commit_draft(self, draft: Draft, folder: Node, name: str, ledger: Ledger) -> Node:
-        """Hand a draft over as one unit, visible whole or not at all. Raises ValueRejected with the reason when it is
-        not fit to be committed; the draft then stays. Continues like `upload`."""
+    def draft_home(self, folder: Node) -> Path | None:
+        """A local folder in which drafts of this folder are to be kept, each in one of its own with a name that the
+        mount makes up; None for the mount's own state folder. No I/O. The path of a draft never changes. After a commit
+        a folder in the mount's own place is deleted; one in a place that the backend gave is the backend's."""
+        return None
+
+    def admit_draft(self, draft: Draft, relative: str, kind: Kind) -> None:
+        """Say whether a draft may have such an entry: no I/O. Raises NameRejected, Unsupported."""
+        return
+
+    def draft_commits(self, draft: Draft, name: str) -> bool:
+        """Whether renaming the draft to this name in its folder commits it. No I/O."""
+        return False
+
+    def draft_idle(self, draft: Draft) -> float | None:
+        """Seconds without a change and without a writer after which it is committed by itself; None: never. No I/O."""
+        return None
+
+    def draft_metadata(self, draft: Draft, state: Mapping[str, Any]) -> Metadata:
+        """Attributes of a draft folder beside those that were set on it; `state` is its ledger's. No I/O."""
+        return {}
+
+    async def commit_draft(self, draft: Draft, folder: Node, name: str, value: bytes, ledger: Ledger) -> Node | None:
+        """Hand a draft over as one unit under `name`, visible whole or not at all. `value` is that of `commit_verb`,
+        b"" where a rename or idleness commits. Nobody can change the draft meanwhile; it stays readable.
+
+        Returns the node that it has become (its name may be another one than `name`); or None when the server has
+        taken it and works on: whoever asked need not wait any longer, and `finish_draft` waits for the end.
+        Raises ValueRejected, NameRejected, Conflict, … with the reason: the draft then stays, and can be changed again.
+        Nobody calls it again after an error but who commits again. Begun again with the ledger of a try that was cut
+        off (by a crash) it continues, and never makes a second node."""
+        raise Unsupported(f"{self.name} has no drafts")
+
+    async def finish_draft(self, draft: Draft, folder: Node, name: str, ledger: Ledger) -> Node:
+        """After `commit_draft` returned None: wait until the server has done its part, for hours if need be; runs as a
+        task of the mount, and again after a remount. Errors as in `commit_draft`; one that is `transient` is tried
+        again later. `children` must not list what the draft becomes before this has returned it."""
         raise Unsupported(f"{self.name} has no drafts")
 
 
@@ -466,13 +590,28 @@ class Draft(Protocol):
     """A local folder that is to become a node as one unit."""
 
     @property
+    def key(self) -> str:
+        """Made up by the mount, never used twice, the same after a restart; fit for a file name."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Its name in its folder now."""
+        ...
+
+    @property
     def path(self) -> Path:
-        """Where its files are, with full POSIX freedom until the commit begins."""
+        """Where its files are, under the names that they have in the mount. Only the mount changes anything here."""
         ...
 
     @property
     def attributes(self) -> Mapping[str, bytes]:
-        """Attributes that were set on it."""
+        """Attributes that were set on it: those that fit `capabilities.writable`, and any outside of
+        `user.<backend>.` and `user.assetfs.`."""
+        ...
+
+    def attributes_of(self, relative: str) -> Mapping[str, bytes]:
+        """The same, of an entry in it. Blocks for a moment. Raises OSError."""
         ...
 
 
@@ -548,6 +687,30 @@ class Unavailable(RepositoryError):
         """Seconds that the server asked us to wait."""
         self.timeout = timeout
         """It took too long, rather than failed."""
+
+
+class NotOnline(RepositoryError):
+    """The content is not here now, and is being brought, or may be asked for again later."""
+
+
+class NotHere(RepositoryError):
+    """The content exists, and is not to be had at this place, or not without being asked for."""
+
+
+class OutOfReach(RepositoryError):
+    """The content is on a disk that this machine does not have."""
+
+
+class NoSpace(RepositoryError):
+    """There is no room for the content on this side."""
+
+
+class Busy(RepositoryError):
+    """Somebody is at work on it: a writer, a transfer, a lock."""
+
+
+class Immutable(RepositoryError):
+    """What is there can never be changed, by nobody."""
 
 
 class VersionChanged(RepositoryError):

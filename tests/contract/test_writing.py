@@ -415,7 +415,7 @@ OPTIONAL: dict[str, Callable[[Repository, Node], object]] = {
     "set_metadata": lambda repository, node: repository.set_metadata(node, {}),
     "locate": lambda repository, node: repository.locate(node.id),
     "tags": lambda repository, node: repository.tags(),
-    "drafts": lambda repository, node: repository.commit_draft(None, node, "x", Book()),  # type: ignore[arg-type]
+    "drafts": lambda repository, node: repository.commit_draft(None, node, "x", b"", Book()),  # type: ignore[arg-type]
 }
 
 
