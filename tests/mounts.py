@@ -230,7 +230,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def eventually(condition: Callable[[], object], seconds: float = 10.0) -> bool:
+def eventually(condition: Callable[[], object], seconds: float = 30.0) -> bool:
     """Whether something comes true in time."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -27,8 +27,9 @@ from tests.mounts import environment, eventually
 from tests.sandboxes import RunningSandbox
 
 OPTIONS = ("--write-back-delay", "0.1", "--list-timeout", "1", "--log-level", "debug")
-START, SETTLE, HANG = 30.0, 30.0, 45.0
-"""Seconds for a daemon to answer, for what is owed to be sent, and for everything before the mount is broken open."""
+START, SETTLE, LATE, HANG = 60.0, 60.0, 2.0, 120.0
+"""Seconds for a daemon to answer, for what is owed to be sent, for a death that comes after that, and for everything
+before the mount is broken open."""
 
 
 class Lost(AssertionError):
@@ -61,6 +62,8 @@ class Run:
     home: Path
     allowed: list[Tree]
     calls: list[str] = field(default_factory=list)
+    died: bool = False
+    """The point came. With several uploads at once it need not: what is asked together is asked once."""
 
 
 class Rig:
@@ -125,15 +128,12 @@ class Rig:
                 done, error = self._steps()
                 if error and not eventually(lambda: not process.is_alive(), 2):
                     raise Lost(f"step {done + 1} failed: {error}; {self.log()}")
-            if point is None:
-                self._settled(process)
-            elif not eventually(lambda: not process.is_alive(), SETTLE):
-                raise Lost(f"it never came {point}: {self.log()}")
+            died = self._dies(process) if point is not None else self._settled(process)
         broken_off = self.story.steps[done : done + 1]
         allowed = [self.trees[done], *(step.tree for step in broken_off)]
         allowed += [tree for step in broken_off for tree in step.between]
         calls = tally.read_text().splitlines() if tally is not None and tally.exists() else []
-        return Run(self.home, allowed, calls)
+        return Run(self.home, allowed, calls, died)
 
     def _steps(self) -> tuple[int, str]:
         """How many steps were acknowledged, and what broke off the next one."""
@@ -147,18 +147,25 @@ class Rig:
         done = lines.count("done")
         return done, "" if done == len(lines) == len(self.story.steps) else (lines or ["it hangs"])[-1]
 
-    def die_again(self, point: Point) -> None:
-        """Another daemon that dies: while it takes over, or while it sends what it took over."""
+    def die_again(self, point: Point) -> bool:
+        """Another daemon that dies: while it takes over, or while it sends what it took over. False: it lived."""
         with self.daemon(point) as process:
-            if not eventually(lambda: not process.is_alive(), SETTLE):
-                raise Lost(f"it never came {point}: {self.log()}")
+            return self._dies(process)
 
-    def _settled(self, process: Any) -> None:
-        """Nothing is owed any more, and nothing is held back."""
+    def _dies(self, process: Any) -> bool:
+        """Whether the point comes: while anything is to do, or a little later."""
+        eventually(lambda: not process.is_alive() or not (self._owed() or self._rows("renames")), SETTLE)
+        return eventually(lambda: not process.is_alive(), LATE)
+
+    def _settled(self, process: Any) -> bool:
+        """Nothing is owed any more, and nothing is held back. Whether the daemon has died of it, which it must not."""
         if not eventually(lambda: not self._owed() or not process.is_alive(), SETTLE):
             raise Lost(f"still owed: {self._owed()}; {self.log()}")
         if not eventually(lambda: not self._rows("renames"), 10):
             raise Lost(f"a rename is held for ever: {self.log()}")
+        if not process.is_alive():
+            raise Lost(f"it ended by itself: {self.log()}")
+        return False
 
     def _do(self, action: Callable[[], object], process: Any) -> None:
         try:
@@ -238,7 +245,7 @@ class Rig:
             there = self._server()
             return self._expected(there) == self._expected(tree) and there.items() <= tree.items()
 
-        if not eventually(same, 8):
+        if not eventually(same, 30):
             raise Lost(f"on the server: {_differences(self._server(), [self._expected(tree)])}; {self.log()}")
 
     def _look_at_server(self, tree: Tree) -> None:
