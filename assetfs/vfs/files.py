@@ -217,8 +217,7 @@ class Files:
         if handle.append and offset == inode.told_size:
             offset = staged.size  # the kernel appends at the end that it knows of, which may be an older one
         assert self._fs.writeback is not None
-        self._fs.writeback.touch(staged)
-        count = await staged.write(offset, data)
+        count = await self._fs.writeback.write(staged, offset, data)
         inode.told_size = max(inode.told_size, offset + count)
         return count
 

@@ -26,6 +26,7 @@ from urllib.parse import quote
 import msgspec
 
 from assetfs.repository import Node, NodeId, Rights
+from assetfs.writeback.reserve import Reserve
 from assetfs.writeback.states import State
 
 log = logging.getLogger("assetfs.writeback")
@@ -133,6 +134,7 @@ class Journal:
             self._db.close()
             raise JournalDamaged(f"{path} was written by another version of assetfs ({found})")
         path.chmod(0o600)
+        self.reserve = Reserve(path.with_name("reserve"))
         self._encode = msgspec.msgpack.Encoder(enc_hook=_encoded)
         self._decode = msgspec.msgpack.Decoder(Entry, dec_hook=_decoded)
         self._decode_leftover = msgspec.msgpack.Decoder(Leftover)
@@ -147,18 +149,24 @@ class Journal:
         return _row(self.path, self._decode, number, state, blob)
 
     def _change(self, statement: str, *values: object) -> int:
-        """One statement. A full disk may have room in the log once that is folded into the database: it is tried."""
-        for attempt in (1, 2):
+        """One statement. On a full disk there may be room in the log once that is folded into the database, and then
+        there is the reserve: both are tried."""
+        remedies = [self._fold, self.reserve.give_up]
+        while True:
             try:
                 return self._db.execute(statement, values).lastrowid or 0
             except sqlite3.OperationalError as error:
                 code = error.sqlite_errorcode & 0xFF
-                if code == sqlite3.SQLITE_FULL and attempt == 1 and not self._db.in_transaction:
-                    with contextlib.suppress(sqlite3.Error):
-                        self._db.execute("PRAGMA wal_checkpoint(RESTART)")
-                    continue
-                raise OSError(_ERRNO.get(code, errno.EIO), f"the journal: {error}") from None
-        raise AssertionError("unreachable")
+                while code == sqlite3.SQLITE_FULL and remedies and not self._db.in_transaction:
+                    if remedies.pop(0)():
+                        break
+                else:
+                    raise OSError(_ERRNO.get(code, errno.EIO), f"the journal: {error}") from None
+
+    def _fold(self) -> bool:
+        with contextlib.suppress(sqlite3.Error):
+            self._db.execute("PRAGMA wal_checkpoint(RESTART)")
+        return True
 
     def save(self, entry: Entry) -> None:
         """Insert or update a row; it survives this process from here on."""

@@ -110,6 +110,7 @@ class WriteBack:
             while True:
                 await trio.sleep(CHECKPOINT_EVERY)
                 await trio.to_thread.run_sync(self.journal.checkpoint)
+                await trio.to_thread.run_sync(self.journal.reserve.refill)
 
     def recover(self) -> None:
         """Take over what the last daemon left. Raises JournalDamaged, OSError."""
@@ -224,6 +225,12 @@ class WriteBack:
         if staged.entry.state is not State.DIRTY:
             self.stop(staged)
             staged.step(Event.WRITTEN)
+
+    async def write(self, staged: Staged, offset: int, data: bytes) -> int:
+        """Put bytes where they belong; returns how many. Raises OSError (no space, read-only)."""
+        self.journal.reserve.check()
+        self.touch(staged)
+        return await staged.write(offset, data)
 
     def stop(self, staged: Staged) -> None:
         """Stop a transfer; what it may have left on the server is abandoned before the next one."""

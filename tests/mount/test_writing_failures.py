@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests import wire
-from tests.mounts import assetfs, error_of, mount, mounted
+from tests.mounts import assetfs, error_of, eventually, mount, mounted
 from tests.sandboxes import RunningSandbox
 from tests.writing import NEVER, SOON, Desk, DeskMaker, fresh
 
@@ -57,6 +57,40 @@ def test_a_full_disk_is_said_at_write_and_nothing_else_is_harmed(small_disk: Pat
         assert desk.content("again.bin") == good + b"x"
         assert wire.content(desk.server, number) == good[::-1]
         assert "ENOSPC" in desk.drive.log()
+
+
+def test_a_disk_that_stays_full_is_emptied_by_the_uploads(small_disk: Path, own_desk: DeskMaker) -> None:
+    contents = {f"{n}.bin": fresh(MIB) for n in range(5)}
+    with own_desk(*NEVER, home=small_disk) as desk:
+        for name, content in contents.items():
+            (desk / name).write_bytes(content)
+        filler = next((small_disk / "state").glob("*/staging")).parent / "filler"
+        with filler.open("wb", buffering=0) as file:
+            no_space(lambda: [file.write(bytes(4096)) for _ in range(12 * 256)])
+        desk.flush()
+        assert {name: desk.content(name) for name in desk.there()} == contents
+        assert {name: (desk / name).read_bytes() for name in contents} == contents
+        filler.unlink()
+        (desk / "more.bin").write_bytes(fresh(3 * MIB))
+        desk.flush()
+        assert desk.drive.is_mounted
+    with own_desk(*NEVER, home=small_disk) as desk:
+        assert desk.names() == sorted([*contents, "more.bin"])
+        assert desk.drive.status()["uploads"]["pending"] == 0
+
+
+def test_a_disk_that_is_full_when_a_part_of_an_asset_is_completed(small_disk: Path, own_desk: DeskMaker) -> None:
+    original = fresh(20 * MIB)
+    with own_desk(*NEVER, "--drain", "1", home=small_disk) as desk:
+        number = desk.put("asset.bin", original)
+        with (desk / "asset.bin").open("r+b") as file:
+            file.write(b"edited")
+        desk.hurry()
+        assert eventually(lambda: "staging file" in desk.uploads()["asset.bin"]["error"], 20)
+        assert desk.uploads()["asset.bin"]["state"] in ("queued", "uploading")
+        with (desk / "asset.bin").open("rb") as file:
+            assert file.read(10) == b"edited" + original[6:10]
+        assert wire.content(desk.server, number)[:6] == original[:6]
 
 
 def test_a_staging_folder_that_cannot_be_written(sandbox: RunningSandbox, tmp_path: Path) -> None:
@@ -222,3 +256,21 @@ def test_no_refusal_is_counted_as_an_incident(desk: Desk) -> None:
     assert "incident" not in desk.drive.log()
     assert "Traceback" not in desk.drive.log()
     assert shutil.which("vim")
+
+
+@pytest.mark.timeout(180)
+def test_a_lock_that_a_dead_upload_has_left(own_desk: DeskMaker) -> None:
+    content = fresh(100_000)
+    with own_desk(*NEVER) as desk:
+        desk.server.switch(stale_lock=True)
+        (desk / "a.txt").write_bytes(content)
+        desk.hurry()
+        assert eventually(lambda: "lock" in desk.uploads()["a.txt"]["error"], 60)
+        assert desk.state("a.txt") == "queued"
+        assert (desk / "a.txt").read_bytes() == content
+        desk.server.switch(stale_lock=False)
+        for lock in Path(desk.server.info["data"]).rglob("*.lock"):
+            lock.unlink()  # as the server does by itself after some hours
+        desk.hurry()
+        desk.flush(60)
+        assert desk.content("a.txt") == content
