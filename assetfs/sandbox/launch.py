@@ -29,8 +29,9 @@ from assetfs.sandbox.options import Options, WrongUsage
 from assetfs.sandbox.store import Store
 
 # Each names a module with build(store, options) -> (server, facts), source(url), and PATH of its endpoint. One that
-# listens on more ports says so in MORE_PORTS, and its server takes notice of each in listens(name, url, port).
-PROTOCOLS = {name: f"assetfs.sandbox.{name}.build" for name in ("jama", "midas", "sams")}
+# listens on more ports says so in MORE_PORTS, and its server takes notice of each in listens(name, url, port). A server
+# that has something to do beside answering does it in work().
+PROTOCOLS = {name: f"assetfs.sandbox.{name}.build" for name in ("jama", "jdma", "midas", "sams")}
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -74,10 +75,14 @@ async def _serve(server: Any, descriptors: list[int], announce: Callable[[], Non
         async def stopped() -> None:
             await anext(aiter(signals))
 
-        async with trio.open_nursery() as nursery:
-            await nursery.start(partial(serve, cast(Any, Front(server)), config, shutdown_trigger=stopped))
-            announce()
-            sys.stdout.flush()
+        async with trio.open_nursery() as beside:
+            if work := getattr(server, "work", None):
+                beside.start_soon(work)
+            async with trio.open_nursery() as nursery:
+                await nursery.start(partial(serve, cast(Any, Front(server)), config, shutdown_trigger=stopped))
+                announce()
+                sys.stdout.flush()
+            beside.cancel_scope.cancel()
 
 
 def _root(listener: socket.socket) -> str:

@@ -3,10 +3,12 @@
     {"server": ..., "vars": {...}, "steps": [{"name",
      "request": {"method", "path", "headers", "json" | "text" | "base64" | "form" | "multipart"},
      "capture": {"name": "json:a.0.b" | "header:location" | "text"},
+     "until": {"seconds", "every"},
      "expect": {"status", "headers", "json", "text", "sha256", "length"} or {"disconnect": true}}]}
 
 A part of `multipart` is [field, file name or null, text, content type or null]. In `expect`, headers are shell
-wildcards, null for one that must be absent; `json` and `text` are patterns.
+wildcards, null for one that must be absent; `json` and `text` are patterns. A step with `until` is repeated until its
+answer fits. `fixture` of a recording is what has to be on the disk that it shares with the server.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import base64
 import fnmatch
 import hashlib
 import json
+import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,12 +38,36 @@ class Step:
     request: dict[str, Any]
     expect: dict[str, Any]
     capture: dict[str, str]
+    until: dict[str, float]
 
 
 def load(name: str) -> list[Step]:
     """The steps of a recording."""
     steps = json.loads((FOLDER / f"{name}.json").read_text())["steps"]
-    return [Step(s["name"], s["request"], s.get("expect", {}), s.get("capture", {})) for s in steps]
+    return [Step(s["name"], s["request"], s.get("expect", {}), s.get("capture", {}), s.get("until", {})) for s in steps]
+
+
+def lay_out(name: str, place: Path) -> None:
+    """Make the files and folders (with a slash at the end) that a recording has found on disk, owned as `place` is."""
+    recording = json.loads((FOLDER / f"{name}.json").read_text())
+    owner = place.stat()
+    made = []
+    for relative, text in recording["fixture"].items():
+        path = place / relative
+        folders = [path, *path.parents] if relative.endswith("/") else [*path.parents]
+        missing = [folder for folder in folders if not folder.exists()]
+        (path if relative.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
+        if not relative.endswith("/"):
+            path.write_text(text, newline="")
+            path.chmod(0o644)
+            made.append(path)
+        for folder in missing:
+            folder.chmod(0o755)
+        made += missing
+    for path in made:
+        os.chown(path, owner.st_uid, owner.st_gid)
+    for relative, mode in recording.get("fixture_modes", {}).items():
+        (place / relative).chmod(int(mode, 8))
 
 
 @dataclass
@@ -63,6 +91,12 @@ class Player:
 
     def play(self, step: Step) -> Difference:
         """Send a step's request. Returns how the answer differs; captures what later steps need when it does not."""
+        deadline = time.monotonic() + step.until.get("seconds", 0)
+        while (found := self._once(step)) is not None and time.monotonic() < deadline:
+            time.sleep(step.until["every"])
+        return found
+
+    def _once(self, step: Step) -> Difference:
         try:
             answer = self._send(filled(step.request, self.variables))
         except httpx.RemoteProtocolError as error:

@@ -1,0 +1,1 @@
+"""What a JDMA sandbox starts with."""
