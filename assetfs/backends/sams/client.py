@@ -16,6 +16,7 @@ from urllib.parse import quote
 import msgspec
 
 from assetfs.backends.sams.errors import refusal
+from assetfs.backends.sams.records import Records
 from assetfs.backends.sams.wire import Asset, Assets, Set, Sets, is_id, new_id
 from assetfs.repository import NotFound, ProtocolViolation, Source
 from assetfs.transport import Pool, Response, Transport
@@ -37,6 +38,7 @@ class Client:
 
     def __init__(self, transport: Transport, user_id: str | None) -> None:
         self.transport = transport
+        self.records = Records()
         self._author = f"?external_user_id={quote(user_id, safe='')}" if user_id else ""
         self.server_time: float | None = None
         """The server's clock at its last answer, in whole seconds since the epoch."""
@@ -55,7 +57,12 @@ class Client:
         """The record of an asset. Raises NotFound."""
         if not is_id(asset_id):
             raise NotFound("there is no such asset")
-        return await self.get(f"consume/assets/{asset_id}", Asset, "asset")
+        try:
+            found = await self.get(f"consume/assets/{asset_id}", Asset, "asset")
+        except NotFound:
+            self.records.forget(asset_id)
+            raise
+        return self.records.note(found, exact=True)
 
     async def set(self, set_id: str) -> Set:
         """A set. Raises NotFound."""
@@ -78,7 +85,10 @@ class Client:
 
     async def search(self, source: Mapping[str, Any], label: str = "search") -> Assets:
         """One search of assets."""
-        return await self.get(f"consume/assets?source={_quoted(source)}", Assets, label)
+        found = await self.get(f"consume/assets?source={_quoted(source)}", Assets, label)
+        for asset in found.items:
+            self.records.note(asset, exact=False)
+        return found
 
     async def assets(self, ids: Sequence[str], label: str = "search") -> list[Asset]:
         """Those of the assets that are there, in any order."""
@@ -100,10 +110,19 @@ class Client:
 
     async def change(self, path: str, etag: str, changes: Mapping[str, Any], type_: type[T], label: str) -> T:
         """PATCH a document. Raises Stale where the etag is not the current one."""
-        headers = {"If-Match": etag, "Content-Type": "application/json"}
-        content = json.dumps(changes).encode()
+        return self._noted(await self.patch(path + self._author, changes, type_, label, {"If-Match": etag}))
+
+    async def patch(
+        self, path: str, body: Mapping[str, Any], type_: type[T], label: str, headers: Mapping[str, str] = {}
+    ) -> T:
+        """PATCH with a JSON body."""
         answer = await self.transport.request(
-            "PATCH", path + self._author, label=label, content=content, headers=headers, repeatable=False
+            "PATCH",
+            path,
+            label=label,
+            content=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", **headers},
+            repeatable=False,
         )
         return self._decoded(answer, type_, label)
 
@@ -166,7 +185,11 @@ class Client:
             read_timeout=UPLOAD_SILENCE,
             deadline=math.inf,
         )
-        return self._decoded(answer, Asset, label)
+        return self._noted(self._decoded(answer, Asset, label))
+
+    def _noted(self, document: T) -> T:
+        """The answer to a change is the whole document as it is now."""
+        return self.records.note(document, exact=True) if isinstance(document, Asset) else document
 
     def _decoded(self, answer: Response, type_: type[T], label: str) -> T:
         self.note_time(answer.headers.get("date"))

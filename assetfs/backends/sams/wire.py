@@ -110,6 +110,7 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={
     firstcreated: str | None = None
     versioncreated: str | None = None
     lock_user: str | None = None
+    lock_session: str | None = None
     lock_action: str | None = None
     lock_time: str | None = None
     links: Links = Links()
@@ -129,11 +130,12 @@ class Sets(msgspec.Struct, frozen=True, rename={"items": "_items", "meta": "_met
 
 
 class Bucket(msgspec.Struct, frozen=True):
-    """One value of an aggregation, how many assets have it, and their bytes where that was asked."""
+    """One value of an aggregation, how many assets have it, and their bytes and newest time where that was asked."""
 
     key: str
     doc_count: int
     bytes: Mapping[str, Any] = {}
+    newest: Mapping[str, Any] = {}
 
 
 class Buckets(msgspec.Struct, frozen=True):
@@ -148,6 +150,18 @@ class Assets(msgspec.Struct, frozen=True, rename={"items": "_items", "meta": "_m
     items: list[Asset]
     meta: Meta
     counted: dict[str, Buckets] = {}
+
+
+class Locked(msgspec.Struct, frozen=True, rename={"etag": "_etag", "updated": "_updated"}):
+    """The answer to a lock or an unlock: only what has changed."""
+
+    etag: str
+    updated: str
+    lock_user: str | None = None
+    lock_session: str | None = None
+    lock_action: str | None = None
+    lock_time: str | None = None
+    versioncreated: str | None = None
 
 
 class Destination(msgspec.Struct, frozen=True, rename={"id": "_id"}):

@@ -1,0 +1,96 @@
+"""The documents of assets as they were last seen: what a change is made from, and the etag that it needs.
+
+A change is sent with the etag of a record, so that an old one costs a refusal (412) and a second try, and never
+somebody else's work. The index remembers keys of `extra` that were removed: what a search told is not `exact`.
+
+Of sets that were listed to their end, the names are kept too, so that a new name need not be asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+from cachetools import LRUCache
+
+from assetfs.backends.sams.wire import Asset
+
+KEPT = 20_000
+"""Records of assets: some 20 MB, most of them shared with listings."""
+
+
+class Names:
+    """What is in one set: names by id, and ids by name."""
+
+    def __init__(self, assets: Iterable[Asset] = ()) -> None:
+        self.by_id: dict[str, str] = {}
+        self._ids: dict[str, set[str]] = {}
+        for asset in assets:
+            self.add(asset.id, asset.filename)
+
+    def add(self, asset_id: str, name: str) -> None:
+        self.drop(asset_id)
+        self.by_id[asset_id] = name
+        self._ids.setdefault(name, set()).add(asset_id)
+
+    def drop(self, asset_id: str) -> None:
+        name = self.by_id.pop(asset_id, None)
+        if name is not None:
+            ids = self._ids[name]
+            ids.discard(asset_id)
+            if not ids:
+                del self._ids[name]
+
+    def ids(self, name: str) -> frozenset[str]:
+        """The assets of this name."""
+        return frozenset(self._ids.get(name, ()))
+
+
+class Records:
+    """What was last seen of assets, and of the names in sets."""
+
+    def __init__(self) -> None:
+        self._known: LRUCache[str, tuple[Asset, bool]] = LRUCache(KEPT)
+        self._names: dict[str, Names] = {}
+
+    def note(self, asset: Asset, *, exact: bool) -> Asset:
+        """Remember a document; one that is older than what is known is not. Returns it, with the public link of the
+        one before where an answer to a change leaves that out."""
+        before = self._known.get(asset.id)
+        if before is not None:
+            old, was_exact = before
+            if asset.updated < old.updated:
+                return asset
+            exact = exact or (was_exact and asset.etag == old.etag)
+            if exact and asset.links.public is None and (asset.state, asset.set_id) == (old.state, old.set_id):
+                asset = msgspec.structs.replace(asset, links=old.links)
+            if asset.set_id != old.set_id and old.set_id in self._names:
+                self._names[old.set_id].drop(asset.id)
+        self._known[asset.id] = (asset, exact)
+        if asset.set_id in self._names:
+            self._names[asset.set_id].add(asset.id, asset.filename)
+        return asset
+
+    def get(self, asset_id: str, *, exact: bool = False) -> Asset | None:
+        """The last document, if it is known (and is known exactly)."""
+        found = self._known.get(asset_id)
+        return found[0] if found is not None and (found[1] or not exact) else None
+
+    def forget(self, asset_id: str) -> None:
+        """The asset is gone."""
+        found = self._known.pop(asset_id, None)
+        for names in [self._names.get(found[0].set_id)] if found else list(self._names.values()):
+            if names is not None:
+                names.drop(asset_id)
+
+    def names(self, set_id: str) -> Names | None:
+        """The names in a set, if it was listed to its end since something unknown happened in it."""
+        return self._names.get(set_id)
+
+    def listed(self, set_id: str, assets: Iterable[Asset]) -> None:
+        """A set was listed to its end."""
+        self._names[set_id] = Names(assets)
+
+    def unlisted(self, set_id: str) -> None:
+        """What is in a set is not known any more."""
+        self._names.pop(set_id, None)
