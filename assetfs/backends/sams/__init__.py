@@ -6,7 +6,8 @@ sams+https://host/          all sets of the server, each a folder
 from __future__ import annotations
 
 from assetfs.backends import Address, Backend, Option
-from assetfs.backends.sams.repository import SamsRepository
+from assetfs.backends.sams.locks import MODES
+from assetfs.backends.sams.repository import POLL, SamsRepository
 from assetfs.transport import TransportOptions
 
 OPTIONS = (
@@ -16,9 +17,12 @@ OPTIONS = (
         "locks",
         str,
         "honour",
-        "What another user's lock on an asset means: honour refuses changes, off does not look at it.",
-        choices=("honour", "off"),
+        "Locks of assets: off does not look at them, honour refuses changes of what others locked, take locks besides "
+        "what is open for writing.",
+        choices=MODES,
     ),
+    Option("poll", float, POLL, "How often the server is asked what others changed, in seconds; 0 for never."),
+    Option("create_renditions", bool, False, "Let .renditions/640x640/a.jpg make a picture of that size."),
     Option("new_extra", bool, False, "Let attributes make keys of `extra` that an asset does not have."),
 )
 

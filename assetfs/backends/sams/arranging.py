@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import mmap
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from hashlib import new
 from typing import IO, Any
 
@@ -17,7 +18,9 @@ import trio
 from assetfs.backends.sams.client import Client
 from assetfs.backends.sams.downloads import Downloads
 from assetfs.backends.sams.errors import Stale
+from assetfs.backends.sams.locks import Locks
 from assetfs.backends.sams.nodes import Nodes
+from assetfs.backends.sams.watch import Edit, Watch
 from assetfs.backends.sams.wire import Asset, Destinations, Set, new_id
 from assetfs.backends.sams.writing import TRIES, Writing, check_name, check_size
 from assetfs.repository import (
@@ -28,21 +31,35 @@ from assetfs.repository import (
     NotEmpty,
     RepositoryError,
     Unavailable,
-    Unsupported,
 )
+
+LINKED = frozenset(("state", "set_id"))
+"""Fields that decide on the public link, which the answer to a change leaves out."""
 
 
 class Arranging:
     """Changes of the tree. `destination` is where new sets keep their content, if that was chosen."""
 
     def __init__(
-        self, client: Client, nodes: Nodes, downloads: Downloads, writing: Writing, destination: str | None
+        self,
+        client: Client,
+        nodes: Nodes,
+        downloads: Downloads,
+        writing: Writing,
+        locks: Locks,
+        watch: Watch,
+        destination: str | None,
     ) -> None:
         self._client = client
         self._nodes = nodes
         self._downloads = downloads
         self._writing = writing
+        self._locks = locks
+        self._watch = watch
         self._destination = destination
+        self._destinations: dict[str, str] | None = None
+        self._turns: dict[str, tuple[trio.Lock, int]] = {}
+        watch.redo = self.change_asset
 
     # ---- sets -----------------------------------------------------------------------------------------------------
 
@@ -56,24 +73,45 @@ class Arranging:
             made = await self._client.set(document["_id"])  # raises NotFound where nothing was made
         return self._nodes.set(made)
 
+    async def destinations(self) -> Mapping[str, str]:
+        """What keeps the content of each destination, by name; asked for once."""
+        if self._destinations is None:
+            found = await self._client.get("admin/destinations", Destinations, "destinations")
+            self._destinations = {item.id: item.provider for item in found.items}
+        return self._destinations
+
     async def _storage(self) -> str:
         if self._destination is None:
-            found = await self._client.get("admin/destinations", Destinations, "destinations")
-            if len(found.items) != 1:
-                names = ", ".join(item.id for item in found.items)
-                raise Unsupported(f"the server has several destinations: choose one with destination= ({names})")
-            self._destination = found.items[0].id
+            found = await self.destinations()
+            if len(found) != 1:
+                names = ", ".join(found)
+                raise Forbidden(f"the server has several destinations: choose one with destination= ({names})")
+            self._destination = next(iter(found))
         return self._destination
 
     async def remove_set(self, set_id: str) -> None:
-        """Remove a set without assets. One that is usable has to be disabled first, and is put back on failure."""
-        document = await self._client.set(set_id)
-        count = {"query": {"term": {"set_id": set_id}}, "size": 0}
-        if (await self._client.search(count, "count")).meta.total:
-            raise NotEmpty(f"the set {document.name} has assets")
-        path, was = f"admin/sets/{set_id}", document.state
-        if was == "usable":
-            document = await self._client.change(path, document.etag, {"state": "disabled"}, Set, "disable set")
+        """Remove a set without assets. One that is usable has to be disabled first, and is put back on failure: the
+        server then refuses to delete it with assets in it. A draft would go with them, so they are counted."""
+        for _ in range(TRIES):
+            known = self._nodes.sets.pop(set_id, None)
+            document = known or await self._client.set(set_id)
+            path, was = f"admin/sets/{set_id}", document.state
+            if was == "draft":
+                count = {"query": {"term": {"set_id": set_id}}, "size": 0}
+                if (await self._client.search(count, "count")).meta.total:
+                    raise NotEmpty(f"the set {document.name} has assets")
+            try:
+                if was == "usable":
+                    document = await self._client.change(path, document.etag, {"state": "disabled"}, Set, "disable set")
+                await self._delete_set(document, was)
+            except Stale:
+                continue
+            self._client.records.unlisted(set_id)
+            return
+        raise Unavailable("somebody else keeps changing this set")
+
+    async def _delete_set(self, document: Set, was: str) -> None:
+        path = f"admin/sets/{document.id}"
         try:
             await self._client.delete(path, document.etag, "remove set")
         except RepositoryError:
@@ -81,7 +119,6 @@ class Arranging:
                 with trio.CancelScope(shield=True):
                     await self._client.change(path, document.etag, {"state": was}, Set, "enable set")
             raise
-        self._nodes.sets.pop(set_id, None)
 
     async def rename_set(self, set_id: str, name: str, over: str | None) -> Node:
         """Another name for a set; an empty set `over` gives way."""
@@ -91,43 +128,88 @@ class Arranging:
         return self._nodes.set(await self.change_set(set_id, lambda document: _unless_same(document.name, name)))
 
     async def change_set(self, set_id: str, decide: Callable[[Set], dict[str, Any]]) -> Set:
-        """PATCH what `decide` says of the current document, again where somebody else was faster."""
+        """PATCH what `decide` says of the document, again where somebody else was faster."""
+        document = self._nodes.sets.get(set_id)
+        asked = document is None
         for _ in range(TRIES):
-            document = await self._client.set(set_id)
-            changes = decide(document)
+            if document is None:
+                document, asked = await self._client.set(set_id), True
+            try:
+                changes = decide(document)
+            except RepositoryError:
+                if asked:
+                    raise
+                changes = {}
             if not changes:
-                return document
+                if asked:
+                    return document
+                document = None  # what was known may be old
+                continue
             try:
                 return await self._client.change(f"admin/sets/{set_id}", document.etag, changes, Set, "change set")
             except Stale:
-                continue
+                document = None
         raise Unavailable("somebody else keeps changing this set")
 
     # ---- assets ---------------------------------------------------------------------------------------------------
 
-    async def change_asset(self, asset_id: str, decide: Callable[[Asset], dict[str, Any]]) -> Asset:
-        """PATCH what `decide` says of the current record, again where somebody else was faster, and read it back: a
-        change can get lost behind a 200 (4.3)."""
-        for _ in range(TRIES):
-            asset = await self._client.asset(asset_id)
-            changes = decide(asset)
-            if not changes:
-                return asset
-            self._writing.check_lock(asset)
-            try:
-                await self._client.change(f"produce/assets/{asset_id}", asset.etag, changes, Asset, "change")
-            except Stale:
-                continue
-            now = await self._client.asset(asset_id)
-            if now.etag != asset.etag:
-                return now
+    async def change_asset(self, asset_id: str, decide: Edit, *, exact: bool = False) -> Asset:
+        """PATCH what `decide` says of the record, again where somebody else was faster. It begins with the record that
+        is known; `exact`: one that a search did not tell.
+
+        A change can get lost behind a 200 (4.3): the watch looks at it afterwards, or else this does."""
+        async with self._turn(asset_id):
+            asset = self._client.records.get(asset_id, exact=exact)
+            asked = asset is None
+            for _ in range(TRIES):
+                if asset is None:
+                    asset, asked = await self._client.asset(asset_id), True
+                try:
+                    changes = decide(asset)
+                    if changes:
+                        self._locks.check(asset)
+                except RepositoryError:
+                    if asked:
+                        raise
+                    changes = {}
+                if not changes:
+                    if asked:
+                        return asset
+                    asset = None  # what was known may be old
+                    continue
+                try:
+                    path = f"produce/assets/{asset_id}"
+                    answer = await self._client.change(path, asset.etag, changes, Asset, "change")
+                except Stale:
+                    asset = None
+                    continue
+                if self._watch.listening and not (answer.state == "public" and changes.keys() & LINKED):
+                    self._watch.unsure(answer, decide)
+                    return answer
+                asset = await self._client.asset(asset_id)
+                if asset.etag == answer.etag:
+                    return asset
         raise Unavailable("somebody else keeps changing this asset")
 
-    async def place(self, node: Node, target: Set, name: str, over: Node | None) -> Node:
+    @asynccontextmanager
+    async def _turn(self, asset_id: str) -> AsyncIterator[None]:
+        """One change of an asset after the other: two at once would refuse each other."""
+        lock, waiting = self._turns.get(asset_id, (trio.Lock(), 0))
+        self._turns[asset_id] = (lock, waiting + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, waiting = self._turns[asset_id]
+            if waiting == 1:
+                del self._turns[asset_id]
+            else:
+                self._turns[asset_id] = (lock, waiting - 1)
+
+    async def place(self, asset: Asset, target: Set, name: str, over: Node | None) -> Node:
         """An asset under another name, in this set or another. See `Repository.rename` and `move`."""
         check_name(name)
-        asset: Asset = node.private
-        if over is not None and over.id != node.id:
+        if over is not None and over.id != f"a{asset.id}":
             return await self._give_content(asset, over)
         source = await self._nodes.home(asset.set_id)
         if target.state != "usable":
@@ -163,7 +245,7 @@ class Arranging:
         """To another destination: record and bytes in one request."""
         check_size(target, asset.length)
         current = await self._client.asset(asset.id)
-        self._writing.check_lock(current)
+        self._locks.check(current)
         with tempfile.TemporaryFile() as file:
             content = await self._downloaded(current, file)
             fields = {key: str(value) for key, value in _placing(current, target, name).items()}
@@ -186,16 +268,22 @@ class Arranging:
 
     async def remove_asset(self, asset_id: str) -> None:
         """Delete an asset. Raises NotFound: the server itself says nothing about what is not there."""
-        for _ in range(TRIES):
-            asset = await self._client.asset(asset_id)
-            self._writing.check_lock(asset)
-            if (await self._nodes.home(asset.set_id)).state != "usable":
-                raise Forbidden("the set is not open for changes")
-            try:
-                await self._client.delete(f"produce/assets/{asset_id}", asset.etag, "remove")
-            except Stale:
-                continue
-            return
+        async with self._turn(asset_id):
+            asset = self._client.records.get(asset_id)
+            for _ in range(TRIES):
+                asset = asset or await self._client.asset(asset_id)
+                if not self._locks.may_change(asset):
+                    asset = await self._client.asset(asset_id)
+                    self._locks.check(asset)
+                if (await self._nodes.home(asset.set_id)).state != "usable":
+                    raise Forbidden("the set is not open for changes")
+                try:
+                    await self._client.delete(f"produce/assets/{asset_id}", asset.etag, "remove")
+                except Stale:
+                    asset = None
+                    continue
+                self._client.records.forget(asset_id)
+                return
         raise Unavailable("somebody else keeps changing this asset")
 
 

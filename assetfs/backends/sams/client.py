@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import msgspec
@@ -26,6 +26,8 @@ T = TypeVar("T")
 SETS_PER_PAGE = 200
 """The server's own cap."""
 BY_ID = quote('[("_id",1)]', safe="")
+PAGE = 2000
+"""Assets per request: 1 to 4 MB of JSON."""
 IDS_PER_SEARCH = 100
 """33 bytes each in the request line."""
 PIECE = 1 << 20
@@ -83,12 +85,30 @@ class Client:
                 return
             page += 1
 
-    async def search(self, source: Mapping[str, Any], label: str = "search") -> Assets:
-        """One search of assets."""
+    async def search(self, source: Mapping[str, Any], label: str = "search", *, note: bool = True) -> Assets:
+        """One search of assets. Without `note` the records stay as they are."""
         found = await self.get(f"consume/assets?source={_quoted(source)}", Assets, label)
-        for asset in found.items:
+        for asset in found.items if note else ():
             self.records.note(asset, exact=False)
         return found
+
+    async def walk(
+        self, query: Mapping[str, Any], keys: Sequence[str], label: str = "listing", *, note: bool = True
+    ) -> AsyncIterator[tuple[list[Asset], int]]:
+        """Pages of a search in the order of unique keys, without end at ten thousand, each with the total that the
+        server says; each asset once."""
+        seen: set[str] = set()
+        last: dict[str, Any] = {}
+        sort = [{key: "asc"} for key in keys]
+        while True:
+            source = {"query": {"bool": {"filter": [query]}}, "sort": sort, "size": PAGE, **last}
+            found = await self.search(source, label, note=note)
+            yield [asset for asset in found.items if asset.id not in seen], found.meta.total
+            if len(found.items) < PAGE:
+                return
+            seen.update(asset.id for asset in found.items)
+            end = found.items[-1]
+            last = {"search_after": [getattr(end, key.removeprefix("_")) for key in keys]}
 
     async def assets(self, ids: Sequence[str], label: str = "search") -> list[Asset]:
         """Those of the assets that are there, in any order."""
@@ -189,7 +209,9 @@ class Client:
 
     def _noted(self, document: T) -> T:
         """The answer to a change is the whole document as it is now."""
-        return self.records.note(document, exact=True) if isinstance(document, Asset) else document
+        if isinstance(document, Asset):
+            return cast(T, self.records.note(document, exact=True))
+        return document
 
     def _decoded(self, answer: Response, type_: type[T], label: str) -> T:
         self.note_time(answer.headers.get("date"))

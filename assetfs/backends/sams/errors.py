@@ -11,6 +11,7 @@ import msgspec
 
 from assetfs.backends.sams.wire import Refusal
 from assetfs.repository import (
+    Busy,
     Conflict,
     Forbidden,
     NotAuthenticated,
@@ -32,6 +33,14 @@ class IdTaken(Conflict):
     """A document with the id that was chosen is there: an earlier try has worked."""
 
 
+class AlreadyLocked(Busy):
+    """Somebody has locked the asset (08009)."""
+
+
+class NotLocked(Conflict):
+    """The asset is not locked (08010)."""
+
+
 Make = Callable[[str], RepositoryError]
 
 CODES: dict[str, Make] = {
@@ -51,6 +60,12 @@ CODES: dict[str, Make] = {
     "08002": NotFound,
     "08003": Forbidden,
     "08004": TooLarge,
+    "08005": Forbidden,
+    "08006": Forbidden,
+    "08007": Busy,
+    "08008": Busy,
+    "08009": AlreadyLocked,
+    "08010": NotLocked,
 }
 STATUSES: dict[int, Make] = {
     401: NotAuthenticated,

@@ -7,11 +7,12 @@ changed, which shows in their rights; so the set of every asset has to be known.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 
 from cachetools import LRUCache
 
 from assetfs.backends.sams.client import Client
+from assetfs.backends.sams.records import Names
 from assetfs.backends.sams.wire import SECOND, Asset, Set, is_id, media_time_ns, time_ns
 from assetfs.repository import Forbidden, Kind, Node, NodeId, NotFound, Rights
 
@@ -31,6 +32,12 @@ class Nodes:
         self.unsettled: set[str] = set()
         """Media ids of assets that were described in the second in which they changed: they may change once more
         without a sign of it in their times (trap 23)."""
+        self.watched: Callable[[], bool] = lambda: False
+        """Whether what others do is noticed, so that names of a set that was listed are still those."""
+
+    def current_names(self, set_id: str) -> Names | None:
+        """The names in a set, where they are known and current."""
+        return self._client.records.names(set_id) if self.watched() else None
 
     def root(self) -> Node:
         return Node(id=ROOT, kind=Kind.FOLDER, name="", rights=Rights.READ | Rights.WRITE)

@@ -8,25 +8,21 @@ Of sets that were listed to their end, the names are kept too, so that a new nam
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 from cachetools import LRUCache
 
 from assetfs.backends.sams.wire import Asset
 
-KEPT = 20_000
-"""Records of assets: some 20 MB, most of them shared with listings."""
+KEPT = 200_000
+"""Records of assets, most of them shared with listings: rm -r of a large set asks for none of them again."""
 
 
 class Names:
     """What is in one set: names by id, and ids by name."""
 
-    def __init__(self, assets: Iterable[Asset] = ()) -> None:
+    def __init__(self) -> None:
         self.by_id: dict[str, str] = {}
         self._ids: dict[str, set[str]] = {}
-        for asset in assets:
-            self.add(asset.id, asset.filename)
 
     def add(self, asset_id: str, name: str) -> None:
         self.drop(asset_id)
@@ -87,9 +83,17 @@ class Records:
         """The names in a set, if it was listed to its end since something unknown happened in it."""
         return self._names.get(set_id)
 
-    def listed(self, set_id: str, assets: Iterable[Asset]) -> None:
+    def listed(self, set_id: str, names: Names) -> None:
         """A set was listed to its end."""
-        self._names[set_id] = Names(assets)
+        self._names[set_id] = names
+
+    def listed_sets(self) -> list[str]:
+        """The sets whose names are known."""
+        return list(self._names)
+
+    def unlist(self) -> None:
+        """Nobody watched for a while: nothing is known of what is in sets."""
+        self._names.clear()
 
     def unlisted(self, set_id: str) -> None:
         """What is in a set is not known any more."""

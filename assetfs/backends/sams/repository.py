@@ -13,18 +13,23 @@ from typing import Any
 from urllib.parse import urlunsplit
 
 import msgspec
+from cachetools import LRUCache
 
 from assetfs.backends import Address
-from assetfs.backends.sams import attributes, renditions
+from assetfs.backends.sams import attributes, edits, renditions
 from assetfs.backends.sams.arranging import Arranging, check_set_name
 from assetfs.backends.sams.client import Client
 from assetfs.backends.sams.downloads import Downloads
+from assetfs.backends.sams.locks import Locks, session_of
 from assetfs.backends.sams.nodes import ROOT, Nodes, number_of
+from assetfs.backends.sams.records import Names
 from assetfs.backends.sams.renditions import Renditions
+from assetfs.backends.sams.watch import Watch
 from assetfs.backends.sams.wire import Asset, Set
 from assetfs.backends.sams.writing import Writing, check_name
 from assetfs.repository import (
     Capabilities,
+    Change,
     Forbidden,
     Identity,
     Kind,
@@ -45,9 +50,11 @@ from assetfs.repository import (
 )
 from assetfs.transport import Transport, TransportOptions
 
-PAGE = 2000
-"""Assets per request: 1 to 4 MB of JSON."""
+POLL = 15.0
+"""Seconds between two looks at what others changed."""
 MOST_TAGS = 10_000
+NAMES_PER_SEARCH = 10
+"""Names may have any length; what is asked travels in the request line."""
 MOST_FOUND = 1000
 RESOURCES = "consume/assets"
 """What every SAMS has among its resources."""
@@ -102,12 +109,24 @@ class SamsRepository(Repository):
         self._nodes = Nodes(self._client)
         self._downloads = Downloads(self._client, self._nodes)
         self._renditions = Renditions(self._client)
-        locks = address.options.get("locks", "honour") == "honour"
-        self._writing = Writing(self._client, self._nodes, self._downloads, locks=locks, user_id=self._user)
-        destination = address.options.get("destination")
-        self._arranging = Arranging(self._client, self._nodes, self._downloads, self._writing, destination)
+        session = session_of(self._endpoint, self._user or "")
+        self._locks = Locks(self._client, address.options.get("locks", "honour"), self._user, session)
+        self._writing = Writing(self._client, self._nodes, self._downloads, self._locks)
+        poll = float(address.options.get("poll", POLL))
+        self._watch = Watch(self._client, self._nodes, poll)
+        self._nodes.watched = lambda: self._watch.listening
+        self._arranging = Arranging(
+            self._client,
+            self._nodes,
+            self._downloads,
+            self._writing,
+            self._locks,
+            self._watch,
+            address.options.get("destination"),
+        )
         self._new_extra = bool(address.options.get("new_extra"))
-        self.capabilities = CAPABILITIES
+        self._codes: LRUCache[str, str] = LRUCache(MOST_TAGS)
+        self.capabilities = msgspec.structs.replace(CAPABILITIES, changes=poll > 0)
 
     @property
     def requests(self) -> Mapping[str, int]:
@@ -122,6 +141,7 @@ class SamsRepository(Repository):
         return Identity(server="SAMS", user=self._user or "API key", url=self._endpoint)
 
     async def close(self) -> None:
+        await self._locks.close()
         await self._client.close()
 
     # ---- reading --------------------------------------------------------------------------------------------------
@@ -138,14 +158,16 @@ class SamsRepository(Repository):
             yield Page(await self._pictures(folder))
             return
         set_id = number_of(folder.id, "s")
-        empty = True
-        async for assets, total in self._assets({"term": {"set_id": set_id}}, ["_media_id"]):
+        names = Names()
+        async for assets, total in self._client.walk({"term": {"set_id": set_id}}, ["_media_id"]):
             if assets:
                 await self._nodes.home(set_id)
-                empty = False
+                for asset in assets:
+                    names.add(asset.id, asset.filename)
                 yield Page([self._nodes.asset(asset) for asset in assets], total)
-        if empty:
+        if not names.by_id:
             self._nodes.set(await self._client.set(set_id))  # a search finds nothing in what is not there, too
+        self._client.records.listed(set_id, names)
 
     async def hidden(self, folder: Node, name: str) -> Node:
         if folder.id[:1] != "s" or name != renditions.FOLDER:
@@ -155,7 +177,7 @@ class SamsRepository(Repository):
     async def _pictures(self, folder: Node) -> list[Node]:
         """What is in `.renditions`, or in the folder of one size in it."""
         set_id, size = renditions.place(folder.id)
-        pages = self._assets({"term": {"set_id": set_id}}, ["_media_id"])
+        pages = self._client.walk({"term": {"set_id": set_id}}, ["_media_id"])
         assets = [asset async for page, _ in pages for asset in page if asset.renditions]
         if not size:
             return [renditions.shelf(set_id, name) for name in renditions.names(assets)]
@@ -168,21 +190,6 @@ class SamsRepository(Repository):
             yield Page([self._nodes.set(one) for one in page if one.id not in seen])
             seen.update(one.id for one in page)
 
-    async def _assets(self, query: Mapping[str, Any], keys: Sequence[str]) -> AsyncIterator[tuple[list[Asset], int]]:
-        """Pages of a search in the order of unique keys, without end at ten thousand; each asset once."""
-        seen: set[str] = set()
-        last: dict[str, Any] = {}
-        sort = [{key: "asc"} for key in keys]
-        while True:
-            source = {"query": {"bool": {"filter": [query]}}, "sort": sort, "size": PAGE, **last}
-            found = await self._client.search(source, "listing")
-            yield [asset for asset in found.items if asset.id not in seen], found.meta.total
-            if len(found.items) < PAGE:
-                return
-            seen.update(asset.id for asset in found.items)
-            end = found.items[-1]
-            last = {"search_after": [getattr(end, key.removeprefix("_")) for key in keys]}
-
     async def walk(self, folder: Node) -> AsyncIterator[Listing]:
         if folder.id != ROOT:
             yield Listing(folder, [node async for page in self.children(folder) for node in page.nodes])
@@ -190,7 +197,7 @@ class SamsRepository(Repository):
         sets = {node.id: node async for page in self._sets() for node in page.nodes}
         yield Listing(folder, list(sets.values()))
         here, nodes = "", list[Node]()
-        async for assets, _ in self._assets({"match_all": {}}, ["set_id", "_media_id"]):
+        async for assets, _ in self._client.walk({"match_all": {}}, ["set_id", "_media_id"]):
             for asset in assets:
                 if here != f"s{asset.set_id}":
                     if here in sets:
@@ -239,8 +246,16 @@ class SamsRepository(Repository):
         wanted = {node.id for node in nodes if node.id[:1] == "s"}
         if wanted:
             async for page in self._client.sets():
-                found |= {f"s{one.id}": attributes.of_set(one) for one in page if f"s{one.id}" in wanted}
+                found |= {f"s{one.id}": await self._of_set(one) for one in page if f"s{one.id}" in wanted}
         return found
+
+    def described(self, node: Node) -> Metadata | None:
+        """What the node itself says: all that a listing has told of it."""
+        return attributes.of_asset(node.private) if isinstance(node.private, Asset) and node.id[:1] == "a" else None
+
+    async def changes(self) -> AsyncIterator[Change]:
+        async for change in self._watch.changes():
+            yield change
 
     async def attribute(self, node: Node, name: str) -> bytes | None:
         if name not in attributes.LAZY:
@@ -290,7 +305,7 @@ class SamsRepository(Repository):
         return sorted(bucket.key for bucket in found.counted["tags"].buckets)
 
     async def tagged(self, tag: str) -> AsyncIterator[Page]:
-        async for assets, total in self._assets({"term": {"tags.code": tag}}, ["_media_id"]):
+        async for assets, total in self._client.walk({"term": {"tags.code": tag}}, ["_media_id"]):
             yield Page([await self._nodes.described(asset) for asset in assets], total)
 
     # ---- writing --------------------------------------------------------------------------------------------------
@@ -332,30 +347,45 @@ class SamsRepository(Repository):
     async def move(self, node: Node, source: Node, destination: Node, name: str, over: Node | None = None) -> Node:
         if node.kind is Kind.FOLDER or destination.id == ROOT:
             raise Unsupported("files are in sets, and sets are at the top: there are no folders in sets")
-        current = msgspec.structs.replace(node, private=await self._client.asset(number_of(node.id, "a")))
-        return await self._arranging.place(current, destination.private, name, over)
+        number = number_of(node.id, "a")
+        asset = self._client.records.get(number) or await self._client.asset(number)
+        return await self._arranging.place(asset, destination.private, name, over)
 
     async def remove(self, node: Node, folder: Node) -> None:
         await self._arranging.remove_asset(number_of(node.id, "a"))
 
     def admit_metadata(self, changes: Mapping[str, bytes]) -> None:
-        wished = attributes.parsed(changes, of_set=False)
-        attributes.check_new_keys(wished, new_extra=self._new_extra)
+        wished = edits.parsed(changes, of_set=False)
+        edits.check_new_keys(wished, new_extra=self._new_extra)
 
     async def set_metadata(self, node: Node, changes: Mapping[str, bytes | None]) -> Metadata:
         if node.id == ROOT:
             raise Unsupported("the root has no attributes")
-        wished = attributes.parsed(changes, of_set=node.kind is Kind.FOLDER)
+        wished = edits.parsed(changes, of_set=node.kind is Kind.FOLDER)
         if node.kind is Kind.FOLDER:
             number = number_of(node.id, "s")
-            document = await self._arranging.change_set(number, lambda one: attributes.set_changes(one, wished))
+            document = await self._arranging.change_set(number, lambda one: edits.set_changes(one, wished))
             self._nodes.sets[number] = document
-            return attributes.of_set(document)
-        asset = await self._arranging.change_asset(
-            number_of(node.id, "a"),
-            lambda one: attributes.asset_changes(one, wished, new_extra=self._new_extra),
-        )
+            return await self._of_set(document)
+        number = number_of(node.id, "a")
+        edit = edits.Edit(wished, self._codes.get, new_extra=self._new_extra)
+        await self._learn_codes(edit.new_names, self._client.records.get(number))
+        asset = await self._arranging.change_asset(number, edit, exact=edit.needs_exact)
         return attributes.of_asset(asset)
+
+    async def _learn_codes(self, names: Sequence[str], asset: Asset | None) -> None:
+        """Find the codes of tags by their names, so that one tag does not become two; asked for once."""
+        mine = attributes.tag_names(asset.tags or ()) if asset is not None else ()
+        unknown = [name for name in names if name not in mine and name not in self._codes]
+        for first in range(0, len(unknown), NAMES_PER_SEARCH):
+            part = unknown[first : first + NAMES_PER_SEARCH]
+            query = {"query": {"terms": {"tags.name": part}}, "size": len(part) * 10, "sort": [{"_media_id": "desc"}]}
+            found = [tag for one in (await self._client.search(query, "tags")).items for tag in one.tags or ()]
+            self._codes.update({name: name for name in part})
+            self._codes.update({tag.name: tag.code for tag in reversed(found) if tag.name in part})
+
+    async def _of_set(self, document: Set) -> Metadata:
+        return attributes.of_set(document, (await self._arranging.destinations()).get(document.destination_name))
 
 
 def _asset_ids(nodes: Sequence[Node]) -> list[str]:

@@ -11,7 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -165,9 +165,10 @@ class Locked(msgspec.Struct, frozen=True, rename={"etag": "_etag", "updated": "_
 
 
 class Destination(msgspec.Struct, frozen=True, rename={"id": "_id"}):
-    """A storage destination."""
+    """A storage destination, and what kind of storage it is."""
 
     id: str
+    provider: str = ""
 
 
 class Destinations(msgspec.Struct, frozen=True, rename={"items": "_items"}):
@@ -206,3 +207,8 @@ def time_ns(text: str | None) -> int | None:
         return int(datetime.fromisoformat(text).timestamp()) * SECOND if text else None
     except ValueError:
         return None
+
+
+def stamp(seconds: float) -> str:
+    """A time as the server writes it."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")

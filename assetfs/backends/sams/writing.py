@@ -1,7 +1,11 @@
 """Content on its way out (section 5): one form per file, which is visible whole or not at all.
 
 A new asset's id is ours and is written down before anything is sent, so that a repeated try finds what an earlier one
-has made. A replacement of unknown outcome is told by the SHA-1 that the server has.
+has made. A replacement goes out with the etag of the record that is known; its unknown outcome is told by the SHA-1
+that the server has.
+
+The server's check of an etag is no lock: a change can get lost behind a 200 (4.3). New content is taken for stored when
+something that needs its etag has shown it: the removal of the renditions of the old content, or else a look.
 """
 
 from __future__ import annotations
@@ -12,11 +16,11 @@ from typing import Any
 from assetfs.backends.sams.client import Client
 from assetfs.backends.sams.downloads import Downloads
 from assetfs.backends.sams.errors import IdTaken, Stale
+from assetfs.backends.sams.locks import Locks
 from assetfs.backends.sams.nodes import Nodes
 from assetfs.backends.sams.wire import Asset, Set, new_id
 from assetfs.repository import (
     Conflict,
-    Forbidden,
     Ledger,
     NameRejected,
     Node,
@@ -32,22 +36,20 @@ TRIES = 5
 
 
 class Writing:
-    """Uploads and replacements. `user_id` is who we are where locks are honoured; None: they are not looked at."""
+    """Uploads and replacements."""
 
-    def __init__(self, client: Client, nodes: Nodes, downloads: Downloads, *, locks: bool, user_id: str | None) -> None:
+    def __init__(self, client: Client, nodes: Nodes, downloads: Downloads, locks: Locks) -> None:
         self._client = client
         self._nodes = nodes
         self._downloads = downloads
         self._locks = locks
-        self._user_id = user_id
-
-    def check_lock(self, asset: Asset) -> None:
-        """Raise Forbidden where somebody else is editing the asset."""
-        if self._locks and asset.lock_action is not None and asset.lock_user != self._user_id:
-            raise Forbidden(f"the asset is locked by {asset.lock_user} ({asset.lock_action})")
 
     async def check_name(self, folder: Set, name: str) -> None:
-        """Raise Conflict where the set has an asset of this name: the server would not mind (section 8)."""
+        """Raise Conflict where the set has an asset of this name: the server would not mind (section 8). What the
+        watch keeps current need not be asked for."""
+        known = self._nodes.current_names(folder.id)
+        if known is not None and not known.ids(name):
+            return
         other = await self._client.named(folder.id, name)
         if other is not None:
             raise Conflict(f"there is a file {name} already", self._nodes.asset(other))
@@ -84,30 +86,41 @@ class Writing:
 
     async def replace(self, version: str | None, asset_id: str, source: Source, ledger: Ledger) -> Node:
         """New content for an asset that has `version`. See `Repository.replace`."""
+        asset = None if ledger.state else self._client.records.get(asset_id)
+        if asset is not None and asset.media_id != version:
+            asset = None
         for _ in range(TRIES):
-            asset = await self._client.asset(asset_id)
+            asset = asset or await self._client.asset(asset_id)
             if asset.media_id != version:
-                if ledger.state.get("replaces") == version and await self._same(asset, source):
+                if await self._same(asset, source):  # an earlier try of ours, or somebody who did the same
                     return await self._finished(await self._without_renditions(asset), source)
                 raise Conflict("the file has been replaced on the server", await self._nodes.described(asset))
-            if await self._same(asset, source):
+            if self._nodes.digests.get(asset.media_id) == await source.digest("sha1"):
                 return await self._nodes.described(asset)
-            self.check_lock(asset)
+            self._locks.check(asset)
             check_size(await self._nodes.home(asset.set_id), source.size)
             await ledger.record(replaces=version, of=asset_id, sha1=await source.digest("sha1"))
             try:
                 answer = await self._send(asset, {}, source, ledger)
             except Stale:
+                asset = None
                 continue
-            # The server's check of the etag is no lock: a change can get lost behind a 200 (4.3).
-            now = await self._client.asset(asset_id)
-            if now.media_id == answer.media_id:
-                return await self._finished(await self._without_renditions(now), source)
+            stored = await self._confirmed(answer)
+            if stored is not None:
+                return await self._finished(stored, source)
+            asset = None
         raise Unavailable("somebody else keeps changing this asset")
 
     async def _send(self, asset: Asset, fields: Mapping[str, str], source: Source, ledger: Ledger) -> Asset:
         path = f"produce/assets/{asset.id}"
         return await self._client.send("PATCH", path, fields, source, ledger.progress, "replace", asset.etag)
+
+    async def _confirmed(self, answer: Asset) -> Asset | None:
+        """The record with the new content, or None where it got lost."""
+        now = await self._without_renditions(answer)
+        if now is answer:
+            now = await self._client.asset(answer.id)
+        return now if now.media_id == answer.media_id else None
 
     async def _same(self, asset: Asset, source: Source) -> bool:
         """Whether the server has these bytes already. It is asked only where the length is the same."""
@@ -147,6 +160,7 @@ class Writing:
                 await self._client.delete(f"produce/assets/{asset_id}", asset.etag, "abandon")
             except Stale:
                 continue
+            self._client.records.forget(asset_id)
             return
 
 

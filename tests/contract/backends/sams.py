@@ -18,7 +18,7 @@ from assetfs.transport import TransportOptions
 from tests.contract.world import Budget, Entry, Samples, World
 from tests.sandboxes import RunningSandbox
 
-TAGS = "user.sams.tags"
+TAGS = "user.sams.tag_names"
 DESTINATION, OTHER_DESTINATION = "internal", "archive"
 
 
@@ -35,7 +35,13 @@ class SamsWorld(World):
         attribute=TAGS,
         read_only="user.sams.length",
         unknown="user.sams.nonsense",
-        bad_values={TAGS: b"\xff\xfe", "user.sams.state": b"open", "user.sams.name": b"", "user.sams.extra.a.b": b"x"},
+        bad_values={
+            TAGS: b"\xff\xfe",
+            "user.sams.tags": b"[3]",
+            "user.sams.state": b"open",
+            "user.sams.name": b"",
+            "user.sams.extra.a.b": b"x",
+        },
         nested=False,
     )
     # A download may have to be asked for twice, and the record between, while an asset is not older than a second.
@@ -132,11 +138,11 @@ class SamsWorld(World):
         return self.call("GET", f"consume/assets/binary/{asset_id}").content
 
     def attributes(self, node: NodeId) -> Mapping[str, set[str]]:
-        return {TAGS: {tag["code"] for tag in self.asset(node).get("tags") or ()}}
+        return {TAGS: {tag["name"] for tag in self.asset(node).get("tags") or ()}}
 
     def describe(self, node: NodeId, values: Sequence[str], tags: Sequence[str] = ()) -> None:
         had = self.asset(node).get("tags") or []
-        new = [{"code": code, "name": f"The {code}"} for code in (*values, *tags)]
+        new = [{"code": name.lower(), "name": name} for name in (*values, *tags)]
         self.change(node, json={"tags": had + new})
 
     # ---- the server's side ----------------------------------------------------------------------------------------

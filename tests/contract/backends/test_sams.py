@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from assetfs.repository import (
+    Busy,
     Conflict,
     Forbidden,
     Kind,
@@ -123,7 +125,7 @@ async def test_there_are_no_folders_in_sets_and_no_files_beside_them(repository:
 
 async def test_several_destinations_and_none_chosen(world: SamsWorld) -> None:
     repository = await opened(world, destination=None)
-    with pytest.raises(Unsupported, match=r"archive, internal"):
+    with pytest.raises(Forbidden, match=r"archive, internal"):
         await repository.create_folder(await repository.root(), unique())
     await repository.close()
 
@@ -219,7 +221,7 @@ async def test_what_is_gone_is_not_found(
 async def test_listings_go_on_page_by_page(
     world: SamsWorld, repository: Repository, area: Node, fresh: Fresh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("assetfs.backends.sams.repository.PAGE", 3)
+    monkeypatch.setattr("assetfs.backends.sams.client.PAGE", 3)
     files = {world.put(area.id, f"{number}.txt", fresh()) for number in range(7)}
     world.reset()
     assert {node.id for node in (await listed(repository, area)).values()} == files
@@ -475,16 +477,20 @@ async def test_locks_of_others_are_honoured_unless_told_otherwise(
     node = await repository.stat(world.put(area.id, "a.txt", fresh()))
     path = f"produce/assets/lock/{node.id[1:]}?external_user_id=ines&external_session_id=s"
     world.call("PATCH", path, json={"lock_action": "edit"})
-    with pytest.raises(Forbidden, match="ines"):
-        await repository.set_metadata(node, {TAGS: b"Ann"})
-    with pytest.raises(Forbidden):
-        await repository.replace(node, area, Held(fresh()), Book())
-    with pytest.raises(Forbidden):
-        await repository.remove(node, area)
-    for options in ({"locks": "off"}, {"user_id": "ines"}):
-        allowed = await opened(world, **options)
-        await allowed.set_metadata(node, {TAGS: secrets.token_hex(4).encode()})
-        await allowed.close()
+    for options in ({}, {"user_id": "ines"}):  # her own browser has it, too
+        refused = await opened(world, **options)
+        with pytest.raises(Busy, match="ines"):
+            await refused.set_metadata(node, {TAGS: b"Ann"})
+        with pytest.raises(Busy):
+            await refused.replace(node, area, Held(fresh()), Book())
+        with pytest.raises(Busy):
+            await refused.rename(node, area, "b.txt")
+        with pytest.raises(Busy):
+            await refused.remove(node, area)
+        await refused.close()
+    allowed = await opened(world, locks="off")
+    await allowed.set_metadata(node, {TAGS: b"Ann"})
+    await allowed.close()
 
 
 # ---- what is known ------------------------------------------------------------------------------------------------
@@ -493,16 +499,35 @@ async def test_locks_of_others_are_honoured_unless_told_otherwise(
 async def test_tags_keep_their_names(world: SamsWorld, repository: Repository, area: Node, fresh: Fresh) -> None:
     node = await repository.stat(world.put(area.id, "a.txt", fresh()))
     one, two, three = (f"t{secrets.token_hex(4)}" for _ in range(3))
-    world.describe(node.id, [one, two])
-    now = await repository.set_metadata(node, {TAGS: f"{two}\n{three}\n".encode(), f"user.sams.tag.{three}": b"Third"})
+    world.change(node.id, json={"tags": [{"code": code, "name": f"The {code}"} for code in (one, two)]})
+    node = await repository.stat(node.id)
+    wished = [{"code": two, "name": f"The {two}"}, {"code": three, "name": three}]
+    changes = {"user.sams.tags": json.dumps(wished).encode(), f"user.sams.tag.{three}": b"Third"}
+    now = await repository.set_metadata(node, changes)
+    wished[1]["name"] = "Third"
+    assert world.asset(node.id)["tags"] == json.loads(now["user.sams.tags"].value) == wished
     assert now[f"user.sams.tag.{two}"].value == f"The {two}".encode()
-    assert world.asset(node.id)["tags"] == [{"code": two, "name": f"The {two}"}, {"code": three, "name": "Third"}]
+    assert now[TAGS].value == f"The {two}\nThird".encode()
     assert {two, three} <= set(await repository.tags())
     assert [found.id async for page in repository.tagged(three) for found in page.nodes] == [node.id]
     now = await repository.set_metadata(node, {f"user.sams.tag.{two}": None})
-    assert now[TAGS].value == three.encode()
+    assert now[TAGS].value == b"Third"
     with pytest.raises(NotFound):
         await repository.set_metadata(node, {f"user.sams.tag.{two}": None})
+
+
+async def test_a_tag_is_given_by_its_name_and_keeps_its_code(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    name = f"Smith, {secrets.token_hex(4)}"
+    first = world.put(area.id, "a.txt", fresh(), tags=json.dumps([{"code": "smith", "name": name}]))
+    nodes = [await repository.stat(found) for found in (first, world.put(area.id, "b.txt", fresh()))]
+    now = await repository.set_metadata(nodes[1], {TAGS: f"{name}\nnew".encode()})
+    assert now[TAGS].value == f"{name}\nnew".encode()
+    assert world.asset(nodes[1].id)["tags"] == [{"code": "smith", "name": name}, {"code": "new", "name": "new"}]
+    cut_at_commas = "\n".join([*name.split(", "), "other"]).encode()  # as a desktop gives it back
+    await repository.set_metadata(nodes[1], {TAGS: cut_at_commas})
+    assert [tag["code"] for tag in world.asset(nodes[1].id)["tags"]] == ["smith", "other"]
 
 
 async def test_extra_keeps_its_types_and_forgets_what_is_removed(

@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from assetfs.backends.sams.attributes import asset_changes, of_asset, parsed, set_changes
+from assetfs.backends.sams.attributes import of_asset, of_set
+from assetfs.backends.sams.edits import Edit, parsed, set_changes
 from assetfs.backends.sams.wire import Asset, Set
-from assetfs.repository import Forbidden, NotFound, Unsupported, ValueRejected
+from assetfs.repository import Busy, Forbidden, NotFound, Unsupported, ValueRejected
 
 PREFIX = "user.sams."
 
@@ -34,9 +35,13 @@ def folder(**fields: Any) -> Set:
     return msgspec.convert({**document, **fields}, Set)
 
 
-def changes(document: Asset, **wished: bytes | None) -> dict[str, Any]:
+def edit(**wished: bytes | None) -> Edit:
     named = {PREFIX + name.replace("__", "."): value for name, value in wished.items()}
-    return asset_changes(document, parsed(named, of_set=False), new_extra=False)
+    return Edit(parsed(named, of_set=False), {"Weather": "wx"}.get, new_extra=False)
+
+
+def changes(document: Asset, **wished: bytes | None) -> dict[str, Any]:
+    return edit(**wished)(document)
 
 
 def test_what_the_kernel_cannot_hold_is_left_out() -> None:
@@ -46,10 +51,10 @@ def test_what_the_kernel_cannot_hold_is_left_out() -> None:
 
 def test_only_what_changes_is_sent() -> None:
     document = asset(tags=[{"code": "a", "name": "A"}], description="d", extra={"n": 1})
-    assert changes(document, name=b"A", description=b"d", tags=b"a", extra__n=b"1") == {}
-    assert changes(document, name=b"B", tags=b"b\na") == {
+    assert changes(document, name=b"A", description=b"d", tag_names=b"A", extra__n=b"1") == {}
+    assert changes(document, name=b"B", tag_names=b"Weather\nA") == {
         "name": "B",
-        "tags": [{"code": "b", "name": "b"}, {"code": "a", "name": "A"}],
+        "tags": [{"code": "a", "name": "A"}, {"code": "wx", "name": "Weather"}],
     }
     assert changes(document, description=None, tags=None) == {"description": "", "tags": []}
     assert changes(document, tag__a=b"Other") == {"tags": [{"code": "a", "name": "Other"}]}
@@ -87,6 +92,8 @@ def test_a_key_of_extra_takes_no_other_type(old: object, value: bytes) -> None:
         ("description", b"\xff", ValueRejected),
         ("extra.a.b", b"x", ValueRejected),
         ("extra.$x", b"x", ValueRejected),
+        ("tags", b'[{"code": "a"}]', ValueRejected),
+        ("extra", b"{}", Forbidden),
         ("nonsense", b"x", Unsupported),
         ("tag.", b"x", Unsupported),
         ("maximum_asset_size", b"3", Unsupported),
@@ -97,10 +104,10 @@ def test_what_cannot_be_is_refused_without_looking(name: str, value: bytes | Non
         parsed({PREFIX + name: value}, of_set=False)
 
 
-@pytest.mark.parametrize("name", ["tag.b", "description", "extra.k", "tags"])
+@pytest.mark.parametrize("name", ["tag.b", "description", "extra.k", "tags", "tag_names"])
 def test_nothing_is_removed_that_is_not_there(name: str) -> None:
     with pytest.raises(NotFound):
-        asset_changes(asset(), parsed({PREFIX + name: None}, of_set=False), new_extra=True)
+        changes(asset(), **{name.replace(".", "__"): None})
 
 
 def test_the_destination_is_fixed_when_the_draft_is_over() -> None:
@@ -109,3 +116,52 @@ def test_the_destination_is_fixed_when_the_draft_is_over() -> None:
     with pytest.raises(Forbidden):
         set_changes(folder(state="usable"), wished)
     assert set_changes(folder(state="usable", destination_name="other"), wished) == {}
+
+
+def tagged(*codes: str, **fields: Any) -> Asset:
+    return asset(tags=[{"code": code, "name": code.upper()} for code in codes], **fields)
+
+
+def test_what_others_did_meanwhile_stays() -> None:
+    wish = edit(tag_names=b"A\nC", description=b"mine")
+    assert [tag["code"] for tag in wish(tagged("a", "b"))["tags"]] == ["a", "C"]
+    assert [tag["code"] for tag in wish(tagged("a", "b", "d"))["tags"]] == ["a", "d", "C"]
+    assert [tag["code"] for tag in wish(tagged("b"))["tags"]] == ["C"]
+    key = edit(extra__k=b"1")
+    assert key(asset(extra={"k": 0, "other": 1})) == {"extra": {"k": 1, "other": 1}}
+    assert key(asset(extra={"k": 0, "other": 2, "more": 3})) == {"extra": {"k": 1, "other": 2, "more": 3}}
+
+
+@pytest.mark.parametrize(
+    ("wished", "before", "after"),
+    [
+        ({"description": b"mine"}, asset(description="old"), asset(description="theirs")),
+        ({"tag__a": b"mine"}, tagged("a"), asset(tags=[{"code": "a", "name": "theirs"}])),
+        ({"extra__k": b"mine"}, asset(extra={"k": "old"}), asset(extra={"k": "theirs"})),
+    ],
+)
+def test_the_same_changed_by_both_is_refused_once(wished: dict[str, bytes], before: Asset, after: Asset) -> None:
+    wish = edit(**wished)
+    assert wish(before)
+    with pytest.raises(Busy):
+        wish(after)
+    assert edit(**wished)(after)
+
+
+def test_a_lock_shows_while_it_is_there() -> None:
+    free = asset(lock_user="ines", lock_session="s")
+    assert not [name for name in of_asset(free) if ".lock_" in name]
+    held = asset(lock_user="ines", lock_session="s", lock_action="edit", lock_time="2026-11-21T05:13:08+0000")
+    assert len([name for name in of_asset(held) if ".lock_" in name]) == 4
+
+
+def test_too_many_keys_of_extra_are_shown_as_one() -> None:
+    shown = of_asset(asset(extra={f"key {number:05} {'x' * 70}": 1 for number in range(800)}))
+    assert f"{PREFIX}extra" not in shown, "69 KB of JSON are too much for one attribute"
+    shown = of_asset(asset(extra={f"key {number:05} {'x' * 80}": 1 for number in range(600)}))
+    assert not [name for name in shown if name.startswith(f"{PREFIX}extra.")]
+    assert shown[f"{PREFIX}extra"].value.startswith(b'{"key 00000')
+
+
+def test_where_the_content_of_a_set_is() -> None:
+    assert of_set(folder(), "MongoGridFS")[f"{PREFIX}destination_provider"].value == b"MongoGridFS"
