@@ -207,6 +207,7 @@ async def _mounted(
                 ),
                 status=status.document,
                 writeback=writeback,
+                show_virtual=config.show_virtual,
             )
             hello = trio.Event()
             operations = Operations(fs, deadline=config.timeout, ready=hello.set)

@@ -153,7 +153,7 @@ class Operations(pyfuse3.Operations):
 
     @_guarded
     async def getattr(self, inode: int, ctx: pyfuse3.RequestContext) -> pyfuse3.EntryAttributes:
-        return self._entry(await self.fs.attributes(inode))
+        return self._entry(await self.fs.telling.attributes(inode))
 
     @_guarded
     async def statfs(self, ctx: pyfuse3.RequestContext) -> pyfuse3.StatvfsData:
@@ -194,7 +194,7 @@ class Operations(pyfuse3.Operations):
         fh: int | None,
         ctx: pyfuse3.RequestContext,
     ) -> pyfuse3.EntryAttributes:
-        changed = await self.fs.set_attributes(
+        changed = await self.fs.telling.set_attributes(
             inode,
             size=attr.st_size if fields.update_size else None,
             mtime_ns=attr.st_mtime_ns if fields.update_mtime else None,
@@ -330,7 +330,7 @@ class Operations(pyfuse3.Operations):
     async def symlink(
         self, parent_inode: int, name: bytes, target: bytes, ctx: pyfuse3.RequestContext
     ) -> pyfuse3.EntryAttributes:
-        raise NotPermitted("this repository has no symbolic links")
+        return self._entry(await self.fs.tree.symlink(parent_inode, name, target))
 
     def stacktrace(self) -> None:
         """What every task is doing, for the log."""

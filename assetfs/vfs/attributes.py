@@ -47,15 +47,16 @@ def describe(
     started_ns: int,
     timeout: float,
     given_ns: int | None = None,
+    links: int = 0,
 ) -> Attributes:
     """The attributes of a node. `size` None: not known yet, and the kernel asks again when somebody wants it.
-    `given_ns` is the modification time that somebody gave to this content: it is shown as it is."""
+    `given_ns` is the modification time that somebody gave to this content: it is shown as it is. `links` is how many
+    entries are known to lead to a file."""
     mode = _MODES[node.kind] & ~owner.umask
     if owner.read_only or not node.rights & Rights.WRITE:
         mode &= ~0o222
     if node.kind is Kind.LINK:
         mode = 0o777
-        size = len((node.target or "").encode("utf-8", "surrogateescape"))
     elif node.kind is Kind.FOLDER:
         size = 0
     mtime = node.mtime_ns if node.mtime_ns is not None else started_ns
@@ -67,12 +68,12 @@ def describe(
         mtime += zlib.crc32(node.version.encode()) % 1000 - mtime % 1000
     shown = size or 0
     blocks = -(-shown // 512)
-    if node.availability is not Availability.ONLINE:
+    if node.availability is not Availability.ONLINE and shown:
         blocks = max(blocks, 1)  # never zero: tools take a file without blocks for a hole
     return Attributes(
         number=number,
         mode=_TYPES[node.kind] | mode,
-        links=node.links or (2 if node.kind is Kind.FOLDER else 1),
+        links=2 if node.kind is Kind.FOLDER else max(links, 1),
         uid=owner.uid,
         gid=owner.gid,
         size=shown,

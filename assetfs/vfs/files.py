@@ -83,7 +83,7 @@ class Files:
         if writing:
             self._may_write(inode.node)
         if fs.staged_of(inode) is None and not inode.detached:
-            await fs.revalidate(inode)
+            await fs.following.revalidate(inode)
         staged = fs.staged_of(inode)
         reader = None
         fs.sizes.opened(inode.parent)
@@ -98,7 +98,7 @@ class Files:
         if reader is not None and pin is not None and pin.node.version != reader.content.node.version:
             handle.direct = True
             return Opened(self._add(handle), keep_cache=False, direct_io=True)
-        if reader is not None and inode.told_version != reader.content.node.version:
+        if reader is not None and (inode.told_version, inode.told_size) != (reader.content.node.version, reader.size):
             fs.forget_attributes(number)  # else the kernel would cut this version where the other one ended
         pages = f"staged {handle.staged.entry.number}" if handle.staged is not None else inode.node.version
         keep = inode.pages is not None and inode.pages == pages

@@ -90,6 +90,8 @@ class Folders:
         self._listings: dict[NodeId, Listing] = {}
         self._loading: dict[NodeId, _Loading] = {}
         self._entries = 0
+        self._places: dict[NodeId, tuple[NodeId, ...]] = {}
+        """The folders that list a file, where a file can be in several."""
         self.stale_served = 0
         self.on_listed: Callable[[Listing], None] = lambda listing: None
         """Called with every new listing."""
@@ -172,6 +174,10 @@ class Folders:
         self._forget(folder.id)
         self._listings[folder.id] = listing
         self._entries += len(listing)
+        if self._repository.capabilities.link:
+            for node in nodes.values():
+                if node.kind is Kind.FILE:
+                    self.linked(node.id, folder.id)
         while self._entries > KEPT and len(self._listings) > 1:
             self._forget(next(iter(self._listings)))
         self.on_listed(listing)
@@ -179,5 +185,27 @@ class Folders:
 
     def _forget(self, folder: NodeId) -> None:
         old = self._listings.pop(folder, None)
-        if old is not None:
-            self._entries -= len(old)
+        if old is None:
+            return
+        self._entries -= len(old)
+        if self._places:
+            for _, node in old.entries:
+                self.unlinked(node.id, folder)
+
+    def linked(self, node: NodeId, folder: NodeId) -> None:
+        """A file is in a folder."""
+        places = self._places.get(node, ())
+        if folder not in places:
+            self._places[node] = (*places, folder)
+
+    def unlinked(self, node: NodeId, folder: NodeId) -> None:
+        """It is not in that folder any more, or nobody knows."""
+        places = self._places.get(node, ())
+        if folder in places and len(places) > 1:
+            self._places[node] = tuple(place for place in places if place != folder)
+        elif folder in places:
+            del self._places[node]
+
+    def places(self, node: NodeId) -> int:
+        """How many folders are known to have a file."""
+        return len(self._places.get(node, ()))

@@ -40,6 +40,10 @@ class Sizes:
         """The size, if it needs no request."""
         return node.size if node.size is not None else self._catalogue.peek(key_of(node))
 
+    def may_be_asked(self, node: Node) -> bool:
+        """Whether anything but opening the file tells its size. Where nothing does, stat says 0 until then."""
+        return self._repository.capabilities.measure and node.measurable
+
     def alone(self, folder: NodeId | None) -> bool:
         """Whether a file whose size is wanted is most likely about to be opened. Every question is to be asked once."""
         if folder is None:

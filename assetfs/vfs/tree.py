@@ -89,7 +89,7 @@ class Tree:
                 raise Conflict("an entry of this name exists")
             attributes = self._fs.enter(there, folder)
             opened = await self._fs.files.open(attributes.number, writing=True, truncate=truncate, append=append)
-            return opened, await self._fs.attributes(attributes.number)
+            return opened, await self._fs.telling.attributes(attributes.number)
         staged = writeback.create(folder.node, name)
         # Its number is that of a new file, also where it takes the identity of one that was moved to a backup: who
         # has that one open goes on reading it.
@@ -141,7 +141,34 @@ class Tree:
             raise NotPermitted(str(reason)) from None
         writeback.overlay.reappear(folder.node.id, node.id)
         writeback.overlay.appear(folder.node.id, name, node, self._fs.clock())
+        self._fs.folders.linked(node.id, folder.node.id)
         return self._fs.enter(node, folder)
+
+    async def symlink(self, parent: int, name: bytes, target: bytes) -> Attributes:
+        """A link, where the server has such."""
+        writeback, folder = self._changeable(parent, name)
+        raw = self._raw(name)
+        if not self._fs.repository.capabilities.symlinks:
+            raise NotPermitted("this repository has no symbolic links")
+        if await self._fs.find(folder.node, name) is not None:
+            raise Conflict("an entry of this name exists")
+        if writeback.admission.keeps_here(folder.node.id, name):
+            raise NotPermitted("what is kept here has no symbolic links")
+        to = await self._fs.links.lead(folder, target)
+        try:
+            self._fs.repository.admit(folder.node, raw, Kind.LINK)
+            node = await self._fs.repository.symlink(folder.node, raw, target.decode("utf-8", "surrogateescape"), to)
+        except Unsupported as reason:
+            raise NotPermitted(str(reason)) from None
+        writeback.overlay.appear(folder.node.id, name, node, self._fs.clock())
+        self._changed(folder)
+        return self._fs.enter(node, folder)
+
+    def _changed(self, *folders: Inode) -> None:
+        """What is remembered of these folders beside their listings may be another thing now."""
+        for folder in folders:
+            self._fs.hidden.expire(folder.node.id)
+        self._fs.links.expire()
 
     # ---- removing -----------------------------------------------------------------------------------------------
 
@@ -158,6 +185,7 @@ class Tree:
             return
         await self._fs.repository.remove_folder(node, folder.node)
         writeback.overlay.vanish(folder.node.id, node.id, self._fs.clock())
+        self._changed(folder)
 
     async def remove_file(self, parent: int, name: bytes) -> None:
         writeback, folder = self._changeable(parent, name)
@@ -175,6 +203,8 @@ class Tree:
         async with self._nothing_on_its_way(writeback, staged):
             await self._fs.repository.remove(node, folder.node)
             writeback.overlay.vanish(folder.node.id, node.id, self._fs.clock())
+            self._fs.folders.unlinked(node.id, folder.node.id)
+            self._changed(folder)
             inode = self._fs.inodes.known(node.id, node.kind)
             if inode is not None and inode.parent == folder.node.id:
                 inode.parent = None
@@ -309,6 +339,8 @@ class Tree:
         writeback.overlay.appear(to.node.id, new, moved, now)
         if from_ is not to:
             writeback.overlay.reappear(to.node.id, moved.id)
+            self._fs.folders.unlinked(node.id, from_.node.id)
+        self._changed(from_, to)
         inode = self._fs.inodes.known(node.id, node.kind)
         if inode is not None:
             self._fs.inodes.rebind(inode, moved, now)

@@ -1,6 +1,7 @@
 """Virtual files: `.assetfs/` at the root of every mount, which answers to its name and is not listed.
 
     .assetfs/status.json      what the mount is doing, made anew at every open
+    .assetfs/search/<query>/  links to what the server finds; so `tags/<tag>/` and `recent/` (`finding.py`)
     .assetfs/by-id/<id>       a link to where the node is in the tree
     .assetfs/uploads/<n>.txt  one for everything that is still owed to the server: what, where, why
     .assetfs/uploads/<n>      its content, wherever it is in the tree; answers to its name, and is not listed
@@ -15,14 +16,14 @@ except for where an id is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from assetfs import names
-from assetfs.repository import Kind, Node, NotFound, Repository, Rights
+from assetfs.repository import Kind, Node, NodeId, NotFound, Rights
 from assetfs.vfs.errors import NotPermitted
-from assetfs.vfs.folders import Folders
+from assetfs.vfs.finding import Finding
 from assetfs.writeback.staging import Staged
 from assetfs.writeback.writeback import WriteBack
 
@@ -36,19 +37,18 @@ def is_virtual(node: Node) -> bool:
 
 
 class Virtual:
-    """The tree below `.assetfs/`. `root` is the folder that is mounted, `status` makes the status document."""
+    """The tree below `.assetfs/`. `status` makes the status document, `place` tells where a node is: the names from
+    the mount's root."""
 
     def __init__(
         self,
-        repository: Repository,
-        root: Node,
-        folders: Folders,
+        finding: Finding,
+        place: Callable[[NodeId], Awaitable[list[bytes]]],
         status: Callable[[], object],
         writeback: WriteBack | None,
     ) -> None:
-        self._repository = repository
-        self._root = root
-        self._folders = folders
+        self._finding = finding
+        self._place = place
         self._status = status
         self._writeback = writeback
         self.folder = self._node("", Kind.FOLDER)
@@ -63,10 +63,12 @@ class Virtual:
         fields: dict[str, object] = {"mtime_ns": 0, "rights": Rights.READ, **more}
         return Node(id=PREFIX + path, kind=kind, name=name, **fields)  # type: ignore[arg-type]
 
-    def entries(self, folder: Node) -> list[tuple[bytes, Node]]:
+    async def entries(self, folder: Node) -> list[tuple[bytes, Node]]:
         """What a virtual folder lists."""
         if folder.id == self.folder.id:
-            return list(self._entries.items())
+            return [*self._entries.items(), *self._finding.folders().items()]
+        if self._finding.owns(folder):
+            return await self._finding.entries(folder)
         if folder.id == UPLOADS and self._writeback is not None:
             return [(name, self._node(f"uploads/{name.decode()}", Kind.FILE, size=0)) for name in self._owed()]
         return []
@@ -85,6 +87,10 @@ class Virtual:
         """A virtual node by its name. Raises NotFound."""
         if folder.id == self.folder.id and name in self._entries:
             return self._entries[name]
+        if folder.id == self.folder.id and name in (there := self._finding.folders()):
+            return there[name]
+        if self._finding.owns(folder):
+            return await self._finding.lookup(folder, name)
         if folder.id == UPLOADS and self._writeback is not None and name in self._owed():
             return self._node(f"uploads/{name.decode()}", Kind.FILE, size=0)
         if folder.id == UPLOADS and self._writeback is not None and name + b".txt" in self._owed():
@@ -95,25 +101,8 @@ class Virtual:
 
     async def _by_id(self, id_: str) -> Node:
         """A link, relative to `.assetfs/by-id`, to the first place where the node is."""
-        if not self._repository.capabilities.locate:
-            raise NotFound("this repository cannot find nodes by their id")
-        for chain in await self._repository.locate(id_):
-            path: list[str] = []
-            folder = self._root
-            for node in self._below_root(chain):
-                name = (await self._folders.open(folder)).name_of(node.id)
-                if name is None:
-                    break
-                path.append(name.decode("utf-8", "surrogateescape"))
-                folder = node
-            else:
-                return self._node(f"by-id/{id_}", Kind.LINK, target="/".join(["..", "..", *path]))
-        raise NotFound(f"{id_} is not in the part of the repository that is mounted")
-
-    def _below_root(self, chain: Sequence[Node]) -> Sequence[Node]:
-        """What of a way from the repository's root lies below the mount's; all of it where they are the same."""
-        inside = [at for at, node in enumerate(chain) if node.id == self._root.id]
-        return chain[inside[0] + 1 :] if inside else chain
+        path = [name.decode("utf-8", "surrogateescape") for name in await self._place(id_)]
+        return self._node(f"by-id/{id_}", Kind.LINK, target="/".join(["..", "..", *path]))
 
     def content(self, node: Node) -> bytes:
         """The bytes of a virtual file, now."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import secrets
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from assetfs.repository import Node, Repository
+from tests.contract.backends.depot import DepotWorld
 from tests.contract.backends.jama import JamaWorld
 from tests.contract.backends.midas import MidasWorld
 from tests.contract.backends.sams import SamsWorld
@@ -45,7 +48,14 @@ def _sams() -> Iterator[World]:
         yield SamsWorld(running)
 
 
+@contextmanager
+def _depot() -> Iterator[World]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield DepotWorld(Path(folder))
+
+
 WORLDS = {
+    "depot": _depot,
     "jama-current": lambda: _jama("current"),
     "jama-legacy": lambda: _jama("legacy"),
     "jama-classic": lambda: _jama("classic"),

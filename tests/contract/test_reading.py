@@ -208,9 +208,8 @@ async def test_the_digest_is_of_the_content(world: World, repository: Repository
 
 async def test_fetching_what_is_gone(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:
     node = await repository.stat(world.put(area.id, world.samples.name, fresh()))
-    ghost = msgspec.structs.replace(
-        node, id="r999999999", private=msgspec.structs.replace(node.private, id=999_999_999)
-    )
+    private = msgspec.structs.replace(node.private, id=999_999_999) if node.private is not None else None
+    ghost = msgspec.structs.replace(node, id="r999999999", private=private)
     with pytest.raises(NotFound):
         await fetched(repository, ghost)
     sizes = await repository.measure([ghost, node])
