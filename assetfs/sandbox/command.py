@@ -15,7 +15,7 @@ WRONG_USAGE = 2
 
 
 def sandbox(
-    protocol: Annotated[str, typer.Argument(help="Which server: jama, jdma, midas or sams.")],
+    protocol: Annotated[str, typer.Argument(help="Which server: ayon, jama, jdma, midas or sams.")],
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes any free one.")] = 0,
     data: Annotated[
         Path | None, typer.Option(help="Keep the data here; else a temporary folder is used and removed.")

@@ -97,9 +97,9 @@ async def save_body(receive: Receive, path: Path, *, append: bool = False) -> in
                 return size
 
 
-async def wait_disconnect(receive: Receive) -> None:
+async def wait_disconnect(receive: Receive, message: str = "http.disconnect") -> None:
     """Return when the client has closed the connection (or the server is shutting it down)."""
-    while (await receive())["type"] != "http.disconnect":
+    while (await receive())["type"] != message:
         pass
 
 

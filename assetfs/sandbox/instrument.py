@@ -39,6 +39,7 @@ from assetfs.sandbox.http import (
     answer,
     content_length,
     read_body,
+    wait_disconnect,
 )
 from assetfs.sandbox.requests import Entry, RequestLog
 
@@ -76,6 +77,8 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await self._connect(scope, receive, send)
         elif scope["type"] != "http":
             return
         elif scope["path"].startswith(CONTROL):
@@ -106,6 +109,27 @@ class Front:
                 await _draining(lambda s, r, w: serve(fault, self.app, s, r, w), scope, receive, send)
         except* Disconnected:
             pass
+        finally:
+            entry.seconds = time.time() - entry.started
+
+    async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A WebSocket: in the log as a GET that lasts; faults strike its opening, and never its frames."""
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        client = f"{scope['client'][0]}:{scope['client'][1]}"
+        entry = self.log.begin("GET", scope["path"], self.app.kind("GET", scope["path"]), client, headers)
+        fault = self.faults.strike(entry)
+        try:
+            if fault is None:
+                await self.app(scope, receive, send)
+                return
+            entry.fault = fault.kind
+            if fault.kind == "delay":
+                await trio.sleep(fault.number("seconds", 1))
+                await self.app(scope, receive, send)
+            elif fault.kind == "hang":
+                await wait_disconnect(receive, "websocket.disconnect")
+            else:
+                await send({"type": "websocket.close", "code": 1011})
         finally:
             entry.seconds = time.time() - entry.started
 

@@ -31,7 +31,7 @@ from assetfs.sandbox.store import Store
 # Each names a module with build(store, options) -> (server, facts), source(url), and PATH of its endpoint. One that
 # listens on more ports says so in MORE_PORTS, and its server takes notice of each in listens(name, url, port). A server
 # that has something to do beside answering does it in work().
-PROTOCOLS = {name: f"assetfs.sandbox.{name}.build" for name in ("jama", "jdma", "midas", "sams")}
+PROTOCOLS = {name: f"assetfs.sandbox.{name}.build" for name in ("ayon", "jama", "jdma", "midas", "sams")}
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
