@@ -1,4 +1,4 @@
-"""Comments and other activities: what is said about an entity, with files, and the clean-up that every change starts."""
+"""Comments and other activities: what is said about an entity, with files; every change of one starts a clean-up."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from assetfs.sandbox.ayon.models import KINDS, identity
 from assetfs.sandbox.ayon.records import Project, Row, load
 
 OF_USERS = ("comment",)
-OF_SERVICES = (*OF_USERS, "watch", "reviewable", "status.change", "assignee.add", "assignee.remove")
-OF_SERVICES += ("version.publish", "version.review", "attrib.change")
+OF_SERVICES = (
+    *OF_USERS,
+    *("watch", "reviewable", "status.change", "assignee.add", "assignee.remove", "version.publish", "version.review"),
+    "attrib.change",
+)
 LONGEST = 2000
 
 
@@ -83,7 +86,18 @@ def add(
     made = project.db.execute(
         "INSERT OR IGNORE INTO activity (id, type, body, tags, data, author, entity_type, entity_id, created_at,"
         " updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (activity_id, activity_type, body, packed(tags or []), packed(content), call.user.name, kind, entity_id, now, now),
+        (
+            activity_id,
+            activity_type,
+            body,
+            packed(tags or []),
+            packed(content),
+            call.user.name,
+            kind,
+            entity_id,
+            now,
+            now,
+        ),
     )
     if made.rowcount == 0:
         detail = f"Activity with id '{activity_id}' already exists."
@@ -129,7 +143,7 @@ def _wanted(call: Call, project: Project) -> Row:
         raise refused(404, "Activity not found")
     if row["author"] != call.user.name and not call.user.admin:
         raise refused(403, "You can only modify your own activities")
-    return {key: row[key] for key in row.keys()}
+    return dict(row)
 
 
 def update(call: Call) -> Reply:

@@ -48,10 +48,27 @@ _STATUSES = (
     ("Omitted", "OMT", "blocked", "block", ("folder", "product", "version", "representation", "task")),
 )
 _LINK_TYPES = (("generative", "version"), ("breakdown", "folder"), ("reference", "version"), ("template", "folder"))
-_PRODUCT_BASE_TYPES = (
-    "image render review plate camera model texture look rig animation cache layout setdress groom matchmove vdbcache"
-    " lightrig lut workfile"
-).split()
+_PRODUCT_BASE_TYPES = [
+    "image",
+    "render",
+    "review",
+    "plate",
+    "camera",
+    "model",
+    "texture",
+    "look",
+    "rig",
+    "animation",
+    "cache",
+    "layout",
+    "setdress",
+    "groom",
+    "matchmove",
+    "vdbcache",
+    "lightrig",
+    "lut",
+    "workfile",
+]
 
 _ENTITY = "{root[work]}/{project[name]}/{hierarchy}/{folder[name]}"
 _PUBLISH = f"{_ENTITY}/publish/{{product[type]}}/{{product[name]}}"
@@ -74,12 +91,12 @@ TEMPLATES: dict[str, Any] = {
             f"{_ENTITY}/work/{{task[name]}}",
             "{project[code]}_{folder[name]}_{task[name]}_{@version}<_{comment}>.{ext}",
         ),
-        "unreal": _template(
-            "{root[work]}/{project[name]}/unreal/{task[name]}", "{project[code]}_{folder[name]}.{ext}"
-        ),
+        "unreal": _template("{root[work]}/{project[name]}/unreal/{task[name]}", "{project[code]}_{folder[name]}.{ext}"),
     },
     "publish": {
-        "default": _template(f"{_PUBLISH}/{{@version}}", f"{_STEM}_{{@version}}<_{{output}}><.{{@frame}}><_{{udim}}>.{{ext}}"),
+        "default": _template(
+            f"{_PUBLISH}/{{@version}}", f"{_STEM}_{{@version}}<_{{output}}><.{{@frame}}><_{{udim}}>.{{ext}}"
+        ),
         "render": _template(f"{_PUBLISH}/{{@version}}", f"{_STEM}_{{@version}}<_{{output}}><.{{@frame}}>.{{ext}}"),
         "online": _template(f"{_PUBLISH}/{{@version}}", "{originalBasename}<.{@frame}><_{udim}>.{ext}"),
         "source": _template("{root[work]}/{originalDirname}", "{originalBasename}.{ext}"),

@@ -106,7 +106,7 @@ class Ayon:
             if self.server.switches.throttle and limit is not None and self._together[place] > limit:
                 raise refused(429, "Too many concurrent requests")
             async with self._turn:
-                reply = await trio.to_thread.run_sync(self._transaction, call, lambda: _handled(call, route))
+                reply: Reply = await trio.to_thread.run_sync(self._transaction, call, lambda: _handled(call, route))
         finally:
             self._together[place] -= 1
         if call.memo.get("wait_for_events"):

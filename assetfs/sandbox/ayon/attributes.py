@@ -17,7 +17,9 @@ from assetfs.sandbox.ayon.errors import Complaint
 
 SCOPES = {"P": "project", "F": "folder", "V": "version", "R": "representation", "T": "task", "D": "product"}
 SCOPES |= {"W": "workfile", "L": "list", "U": "user"}
-DATETIME = re.compile(r"\d{4}-\d{1,2}-\d{1,2}[Tt ]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,6}\d{0,6})?)?([Zz]|[+-]\d{2}(:?\d{2})?)?")
+DATETIME = re.compile(
+    r"\d{4}-\d{1,2}-\d{1,2}[Tt ]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,6}\d{0,6})?)?([Zz]|[+-]\d{2}(:?\d{2})?)?"
+)
 TRUE, FALSE = ("1", "on", "t", "true", "y", "yes"), ("0", "off", "f", "false", "n", "no")
 
 
@@ -125,7 +127,6 @@ _PRIORITIES = [
         ("low", "keyboard_arrow_down", "#50a0e0"),
     )
 ]
-_WHOLE = {"ge": 0}
 
 ATTRIBUTES = (
     _one("priority", "string", "Priority", "PFT", default="normal", example="normal", enum=_PRIORITIES),
@@ -137,8 +138,8 @@ ATTRIBUTES = (
     _one("clipOut", "integer", "Clip Out", "PFVRT", default=1, example=1),
     _one("frameStart", "integer", "Start frame", "PFVRT", default=1001, example=1001),
     _one("frameEnd", "integer", "End frame", "PFVRT", default=1001, example=1001),
-    _one("handleStart", "integer", "Handle start", "PFVRT", default=0, example=0, **_WHOLE),
-    _one("handleEnd", "integer", "Handle end", "PFVRT", default=0, example=0, **_WHOLE),
+    _one("handleStart", "integer", "Handle start", "PFVRT", default=0, example=0, ge=0),
+    _one("handleEnd", "integer", "Handle end", "PFVRT", default=0, example=0, ge=0),
     _one("fullName", "string", "Full name", "U", example="Jane Doe"),
     _one("email", "string", "E-Mail", "U", example="jane.doe@example.org"),
     _one("avatarUrl", "string", "Avatar URL", "U"),
@@ -162,9 +163,28 @@ BY_NAME = {attribute.name: attribute for attribute in ATTRIBUTES}
 ORDER = {attribute.name: position for position, attribute in enumerate(ATTRIBUTES)}
 INHERITED = frozenset(attribute.name for attribute in ATTRIBUTES if attribute.inherit)
 DEFAULTS = {a.name: TYPES[a.type](a.settings["default"]) for a in ATTRIBUTES if "default" in a.settings}
-_SETTINGS = ("type", "title", "description", "example", "default", "gt", "ge", "lt", "le", "minLength", "maxLength")
-_SETTINGS += ("minItems", "maxItems", "regex", "enum", "enumResolver", "enumResolverSettings", "inherit", "widget")
-_SETTINGS += ("widgetSettings",)
+_SETTINGS = (
+    "type",
+    "title",
+    "description",
+    "example",
+    "default",
+    "gt",
+    "ge",
+    "lt",
+    "le",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "regex",
+    "enum",
+    "enumResolver",
+    "enumResolverSettings",
+    "inherit",
+    "widget",
+    "widgetSettings",
+)
 
 
 def schema(*, nulls: bool) -> list[dict[str, Any]]:

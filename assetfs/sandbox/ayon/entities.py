@@ -49,9 +49,7 @@ def create(call: Call, project: Project, kind: str, document: Any, *, in_batch: 
     return str(values["id"])
 
 
-def update(
-    call: Call, project: Project, kind: str, entity_id: str, document: Any, *, force: bool = False
-) -> None:
+def update(call: Call, project: Project, kind: str, entity_id: str, document: Any, *, force: bool = False) -> None:
     """Change an entity: only what is given. Raises NotValid or Refused."""
     model = MODELS[kind]
     values = model.read(document, new=False)
@@ -72,8 +70,7 @@ def update(
     new |= {"updated_at": moment(), "updated_by": call.user.name}
     if kind == "folder":
         name, parent = new.get("name", old["name"]), new.get("parent_id", old["parent_id"])
-        placed = _place(project, name, parent, new.get("attrib", old["attrib"]))
-        new |= placed
+        new |= _place(project, str(name), parent, new["attrib"] if "attrib" in new else old["attrib"])
     _write(project, model, old | new, lambda: _change(project, kind, old["id"], new))
     if kind == "folder" and (old["path"], json.loads(old["effective"])) != (new["path"], json.loads(new["effective"])):
         follow(project, old["id"])
@@ -109,7 +106,8 @@ def follow(project: Project, folder_id: str) -> None:
         for row in project.db.execute("SELECT id, name, attrib FROM folder WHERE parent_id = ?", (above,)).fetchall():
             placed = _place(project, row["name"], above, json.loads(row["attrib"]))
             project.db.execute(
-                "UPDATE folder SET path = ?, effective = ? WHERE id = ?", (placed["path"], placed["effective"], row["id"])
+                "UPDATE folder SET path = ?, effective = ? WHERE id = ?",
+                (placed["path"], placed["effective"], row["id"]),
             )
             queue.append(row["id"])
 

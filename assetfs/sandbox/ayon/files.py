@@ -64,7 +64,7 @@ def _wanted(call: Call, project: Project) -> Row:
     row = project.db.execute("SELECT * FROM file WHERE id = ? AND digest NOTNULL", (file_id,)).fetchone()
     if row is None:
         raise refused(404, f"File {call.params[1]} not found on {project.name} local storage")
-    return {key: row[key] for key in row.keys()}
+    return dict(row)
 
 
 def _head(call: Call, project: Project, file: Row) -> dict[str, str]:
@@ -208,4 +208,4 @@ def _video_range(asked: str, size: int) -> tuple[int, int]:
 def entry(project: Project, file_id: str) -> dict[str, Any] | None:
     """A file's row, by its id."""
     row = project.db.execute("SELECT * FROM file WHERE id = ?", (file_id,)).fetchone()
-    return None if row is None else {key: row[key] for key in row.keys()}
+    return None if row is None else dict(row)

@@ -37,7 +37,7 @@ def matching(pattern: str) -> Read:
 
 def identity(value: Any) -> str:
     """An entity's id, with or without dashes."""
-    return matching(ID)(value).replace("-", "")
+    return str(matching(ID)(value)).replace("-", "")
 
 
 class Nested(Exception):

@@ -17,10 +17,11 @@ COUNTED = ("folder", "product", "version", "representation", "task")
 def listing(call: Call) -> Reply:
     """GET projects: `count` is taken before permissions."""
     user = call.user
-    where, arguments = ["1"], []
-    for name in ("active", "library"):
-        if (wanted := call.flag(name, None)) is not None:
-            where.append(f"{name} = ?")
+    where: list[str] = ["1"]
+    arguments: list[int] = []
+    for column in ("active", "library"):
+        if (wanted := call.flag(column, None)) is not None:
+            where.append(f"{column} = ?")
             arguments.append(int(wanted))
     rows = call.db.execute(f"SELECT * FROM project WHERE {' AND '.join(where)} ORDER BY name", arguments).fetchall()
     if name := call.argument("name"):
@@ -285,7 +286,7 @@ def hierarchy(call: Call) -> Reply:
             "parentId": row["parent_id"],
             "children": [],
         }
-    top = []
+    top: list[dict[str, Any]] = []
     for node in nodes.values():
         above = nodes.get(node["parentId"] or "")
         (above["children"] if above else top).append(node)

@@ -121,7 +121,8 @@ class Project:
 def unpacked(row: sqlite3.Row) -> Row:
     """A row with its JSON columns read."""
     return {
-        key: json.loads(row[key]) if key in JSON_COLUMNS and row[key] is not None else row[key] for key in row.keys()
+        key: json.loads(value) if key in JSON_COLUMNS and value is not None else value
+        for key, value in dict(row).items()
     }
 
 

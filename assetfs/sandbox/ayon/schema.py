@@ -21,8 +21,8 @@ CREATE TABLE IF NOT EXISTS root (
     project TEXT NOT NULL, user TEXT NOT NULL, site TEXT NOT NULL, paths TEXT NOT NULL,
     PRIMARY KEY (project, user, site));
 CREATE TABLE IF NOT EXISTS event (
-    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, topic TEXT NOT NULL, project TEXT, user TEXT, document TEXT NOT NULL,
-    created_at TEXT NOT NULL, updated_at TEXT NOT NULL);
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, topic TEXT NOT NULL, project TEXT, user TEXT,
+    document TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL);
 """
 
 _ENTITY = """

@@ -122,9 +122,7 @@ class Hub:
                 listener.project = frame.get("project")
         return True
 
-    async def _send(
-        self, listener: Listener, frames: trio.MemoryReceiveChannel[dict[str, Any]], send: Send
-    ) -> None:
+    async def _send(self, listener: Listener, frames: trio.MemoryReceiveChannel[dict[str, Any]], send: Send) -> None:
         while True:
             frame: dict[str, Any] | None = None
             with trio.move_on_after(self.server.switches.heartbeat if listener.user else 0.1) as silence:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from typing import Any
 
 from assetfs.sandbox.ayon import attributes, users
 from assetfs.sandbox.ayon.context import Call, Reply, answered
@@ -25,7 +26,7 @@ def page(call: Call) -> Reply:
 def info(call: Call) -> Reply:
     """GET info: for all; more for who is logged in. Registers a site when all four headers say what it is."""
     server = call.server
-    found = {
+    found: dict[str, Any] = {
         "motd": None,
         "loginPageBrand": None,
         "loginPageBackground": None,

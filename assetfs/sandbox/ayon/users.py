@@ -91,7 +91,13 @@ def login(call: Call) -> Reply:
     token = secrets.token_hex(TOKEN_LENGTH // 2)
     call.db.execute("INSERT INTO session (token, user) VALUES (?, ?)", (token, name))
     return answered(
-        {"detail": f"Logged in as {name}", "error": None, "token": token, "user": shown(call, name), "redirectUrl": None}
+        {
+            "detail": f"Logged in as {name}",
+            "error": None,
+            "token": token,
+            "user": shown(call, name),
+            "redirectUrl": None,
+        }
     )
 
 
@@ -165,5 +171,3 @@ def delete(call: Call) -> Reply:
         call.db.execute(f"DELETE FROM {table} WHERE user = ?", (call.params[0],))
     call.db.execute("DELETE FROM user WHERE name = ?", (call.params[0],))
     return done()
-
-

@@ -23,7 +23,9 @@ UNLIMITED = 1000  # what `first: 0` gets
 VALUES = "(SELECT value FROM json_each(?))"
 
 TABLES = {
-    kind: tables if kind != "workfile" else "workfile e JOIN task t ON t.id = e.task_id JOIN folder f ON f.id = t.folder_id"
+    kind: tables
+    if kind != "workfile"
+    else "workfile e JOIN task t ON t.id = e.task_id JOIN folder f ON f.id = t.folder_id"
     for kind, (tables, _) in PATHS.items()
 }
 PATH = {kind: path for kind, (_, path) in PATHS.items()}
@@ -146,11 +148,14 @@ def _featured(where: Where, given: list[str], project: Project) -> None:
         "latest": ("l.version >= 0", ()),
         "latestDone": (f"l.version >= 0 AND l.status IN {VALUES}", (done,)),
     }
-    picks, values = [], []
+    picks: list[str] = []
+    values: list[Any] = []
     for name in given:
         if name in choices:
             part, more = choices[name]
-            picks.append(f"(SELECT l.id FROM version l WHERE l.product_id = p.id AND {part} ORDER BY l.version DESC LIMIT 1)")
+            picks.append(
+                f"(SELECT l.id FROM version l WHERE l.product_id = p.id AND {part} ORDER BY l.version DESC LIMIT 1)"
+            )
             values += more
     where.add(f"e.id = coalesce({', '.join([*picks, 'NULL', 'NULL'])})", *values)
 
@@ -288,8 +293,8 @@ def _below(where: Where, kind: str, arguments: dict[str, Any]) -> None:
     if given is None or "root" in given:
         return
     tree = (
-        f"WITH RECURSIVE below (id) AS (SELECT value FROM json_each(?) UNION"
-        f" SELECT c.id FROM folder c JOIN below ON c.parent_id = below.id) SELECT id FROM below"
+        "WITH RECURSIVE below (id) AS (SELECT value FROM json_each(?) UNION"
+        " SELECT c.id FROM folder c JOIN below ON c.parent_id = below.id) SELECT id FROM below"
     )
     where.add(f"{FOLDER_OF[kind]} IN ({tree})", ids(given))
 

@@ -18,7 +18,11 @@ from assetfs.sandbox.ayon.graph.connections import PATH, SORTS, TABLES, VALUES, 
 from assetfs.sandbox.ayon.records import Project, base_name, version_name
 
 Node = dict[str, Any]
-EXTRA = {"representation": ", v.version AS number", "task": ", f.effective AS above", "workfile": ", f.path AS folder_path, t.name AS task_name"}
+EXTRA = {
+    "representation": ", v.version AS number",
+    "task": ", f.effective AS above",
+    "workfile": ", f.path AS folder_path, t.name AS task_name",
+}
 
 
 def listing(
@@ -71,9 +75,7 @@ def one(call: Call, project: Project, kind: str, entity_id: str | None, wanted: 
     return found
 
 
-def build(
-    call: Call, project: Project, kind: str, rows: Sequence[sqlite3.Row], wanted: Sequence[str]
-) -> list[Node]:
+def build(call: Call, project: Project, kind: str, rows: Sequence[sqlite3.Row], wanted: Sequence[str]) -> list[Node]:
     """Nodes of rows. Fields that have a resolver of their own find what they need under `_row`."""
     getters = COMMON | OWN[kind]
     plain = [(name, getters[name]) for name in dict.fromkeys(wanted) if name in getters]
@@ -92,11 +94,10 @@ def build(
         if "childCount" in wanted and "childCount" not in node:
             node["childCount"] = 0
         if "allAttrib" in wanted or "attrib" in wanted:
-            values = effective(kind, row)
-            node["attrib"] = values
-            node["allAttrib"] = attributes.packed(values)
+            node["attrib"] = effective(kind, row)
+            node["allAttrib"] = attributes.packed(node["attrib"])
             if spoilt:
-                node["ownAttrib"] = list(values)
+                node["ownAttrib"] = list(node["attrib"])
         nodes.append(node)
     return nodes
 
@@ -166,7 +167,11 @@ COMMON: dict[str, Get] = {
     "parents": lambda row: str(row["full_path"]).strip("/").split("/")[:-1],
 }
 NAMED: dict[str, Get] = {"name": _column("name")}
-LABELLED: dict[str, Get] = {**NAMED, "label": _column("label"), "ownAttrib": lambda row: list(json.loads(row["attrib"]))}
+LABELLED: dict[str, Get] = {
+    **NAMED,
+    "label": _column("label"),
+    "ownAttrib": lambda row: list(json.loads(row["attrib"])),
+}
 PICTURED: dict[str, Get] = {
     "thumbnailId": _column("thumbnail_id"),
     "thumbnailHash": _thumbnail_hash,
@@ -268,7 +273,10 @@ def _version_list(project: Project, rows: Sequence[sqlite3.Row]) -> Get:
 
 def _per_product(query: str) -> Callable[[Project, Sequence[sqlite3.Row]], dict[str, Any]]:
     return lambda project, rows: dict(
-        map(tuple, project.db.execute(query, {"ids": _keys(rows, "product_id"), "done": json.dumps(project.done_statuses())}))
+        map(
+            tuple,
+            project.db.execute(query, {"ids": _keys(rows, "product_id"), "done": json.dumps(project.done_statuses())}),
+        )
     )
 
 

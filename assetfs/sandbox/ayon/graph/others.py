@@ -16,6 +16,7 @@ from assetfs.sandbox.ayon.graph.connections import VALUES, Page, connection, enc
 from assetfs.sandbox.ayon.records import PATHS, Project
 
 Source = dict[str, Any]
+Info = GraphQLResolveInfo[Any]
 
 
 def pages(
@@ -68,9 +69,10 @@ def project_node(project: Project) -> Source:
     }
 
 
-def _projects(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+def _projects(source: Any, info: Info, **arguments: Any) -> Any:
     call: Call = info.context
-    parts, values = ["1"], []
+    parts: list[str] = ["1"]
+    values: list[Any] = []
     for name in ("name", "code"):
         if arguments.get(name) is not None:
             parts.append(f"{name} = ?")
@@ -79,13 +81,11 @@ def _projects(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
     found = pages(call.db, query, values, arguments, lambda row: {"name": row["name"]})
     groups = call.user.data.get("accessGroups") or {}
     shown = [edge for edge in found["edges"] if call.user.manager or groups.get(edge["name"])]
-    found["edges"] = [
-        {"cursor": edge["cursor"], "node": project_node(call.project(edge["name"]))} for edge in shown
-    ]
+    found["edges"] = [{"cursor": edge["cursor"], "node": project_node(call.project(edge["name"]))} for edge in shown]
     return found
 
 
-def _product_types(source: Any, info: GraphQLResolveInfo) -> Any:
+def _product_types(source: Any, info: Info) -> Any:
     call, found = info.context, set()
     for row in call.db.execute("SELECT name FROM project").fetchall():
         if call.user.manager or (call.user.data.get("accessGroups") or {}).get(row["name"]):
@@ -125,13 +125,16 @@ def _user(call: Call, name: str | None) -> Source | None:
     return None if row is None else user_node(call, row)
 
 
-def _users(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+def _users(source: Any, info: Info, **arguments: Any) -> Any:
     call: Call = info.context
-    parts, values = ["1"], []
+    parts: list[str] = ["1"]
+    values: list[Any] = []
     _in("name", arguments.get("names"), parts, values)
     _in("json_extract(attrib, '$.email')", arguments.get("emails"), parts, values)
     if arguments.get("projectName"):
-        manager = "json_extract(data, '$.isAdmin') OR json_extract(data, '$.isManager') OR json_extract(data, '$.isService')"
+        manager = (
+            "json_extract(data, '$.isAdmin') OR json_extract(data, '$.isManager') OR json_extract(data, '$.isService')"
+        )
         parts.append(f"({manager} OR EXISTS (SELECT 1 FROM json_each(data, '$.accessGroups') g WHERE g.key = ?))")
         values.append(arguments["projectName"])
     query = f"SELECT * FROM (SELECT rowid AS seq, * FROM user) WHERE {' AND '.join(parts)}"
@@ -141,7 +144,7 @@ def _users(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
 # Links
 
 
-def links(source: Source, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+def links(source: Source, info: Info, **arguments: Any) -> Any:
     """The links of an entity, seen from it: `out` where it is the input."""
     project: Project = source["_project"]
     own = source["_row"]["id"]
@@ -195,10 +198,11 @@ def _link(project: Project, row: sqlite3.Row, direction: str) -> Source:
 # Activities
 
 
-def activities(source: Source, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+def activities(source: Source, info: Info, **arguments: Any) -> Any:
     """The activities of a project, or of one entity."""
     project: Project = source["_project"]
-    parts, values = ["1"], []
+    parts: list[str] = ["1"]
+    values: list[Any] = []
     if "_row" in source:
         _in("entity_id", [source["_row"]["id"]], parts, values)
     for column, name in (
@@ -263,9 +267,10 @@ def _activity(call: Call, project: Project, row: sqlite3.Row) -> Source:
 # Events
 
 
-def _events(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+def _events(source: Any, info: Info, **arguments: Any) -> Any:
     call: Call = info.context
-    parts, values = ["1"], []
+    parts: list[str] = ["1"]
+    values: list[Any] = []
     if not call.user.manager:
         _in("user", [call.user.name], parts, values)
     for column, name in (("id", "ids"), ("project", "projects"), ("user", "users")):
@@ -322,21 +327,22 @@ def _list(project: Project, row: sqlite3.Row) -> Source:
     }
 
 
-def _lists(source: Source, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+def _lists(source: Source, info: Info, **arguments: Any) -> Any:
     project: Project = source["_project"]
-    parts, values = ["1"], []
+    parts: list[str] = ["1"]
+    values: list[Any] = []
     _in("id", arguments.get("ids"), parts, values)
     query = f"SELECT * FROM list WHERE {' AND '.join(parts)}"
     return pages(project.db, query, values, arguments, lambda row: {"node": _list(project, row)})
 
 
-def _one_list(source: Source, info: GraphQLResolveInfo, id: str) -> Any:  # noqa: A002
+def _one_list(source: Source, info: Info, id: str) -> Any:  # noqa: A002
     project: Project = source["_project"]
     row = project.db.execute("SELECT * FROM list WHERE id = ?", (id.replace("-", ""),)).fetchone()
     return None if row is None else _list(project, row)
 
 
-def _items(source: Source, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+def _items(source: Source, info: Info, **arguments: Any) -> Any:
     project, kind = source["_project"], source["entityType"]
     tables, path = PATHS[kind]
 
@@ -356,7 +362,9 @@ def _items(source: Source, info: GraphQLResolveInfo, **arguments: Any) -> Any:
             "_project": project,
         }
 
-    query = "SELECT * FROM (SELECT position * 1000000 + seq AS seq, id, entity_id, position, list_id, attrib, data, tags"
+    query = (
+        "SELECT * FROM (SELECT position * 1000000 + seq AS seq, id, entity_id, position, list_id, attrib, data, tags"
+    )
     query += " FROM list_item) WHERE list_id = ?"
     return pages(project.db, query, [source["id"]], arguments, edge)
 

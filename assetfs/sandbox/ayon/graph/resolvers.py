@@ -27,9 +27,10 @@ from assetfs.sandbox.ayon.models import KINDS
 from assetfs.sandbox.ayon.records import Project
 
 Resolve = Callable[..., Any]
+Info = GraphQLResolveInfo[Any]
 
 
-def selected(info: GraphQLResolveInfo, *below: str) -> list[str]:
+def selected(info: Info, *below: str) -> list[str]:
     """The names of the fields that a query selects of a field, or of what is `below` it, in their order."""
     sets = [node.selection_set for node in info.field_nodes if node.selection_set is not None]
     for name in below:
@@ -37,7 +38,7 @@ def selected(info: GraphQLResolveInfo, *below: str) -> list[str]:
     return [field.name.value for selection in sets for field in _fields(selection, info)]
 
 
-def _fields(selection: SelectionSetNode, info: GraphQLResolveInfo) -> Iterable[FieldNode]:
+def _fields(selection: SelectionSetNode, info: Info) -> Iterable[FieldNode]:
     for item in selection.selections:
         if isinstance(item, FieldNode):
             yield item
@@ -49,7 +50,7 @@ def _fields(selection: SelectionSetNode, info: GraphQLResolveInfo) -> Iterable[F
             yield from _fields(definition.selection_set, info)
 
 
-def _project(source: Any, info: GraphQLResolveInfo, name: str | None = None, code: str | None = None) -> Any:
+def _project(source: Any, info: Info, name: str | None = None, code: str | None = None) -> Any:
     call: Call = info.context
     if name is None:
         row = call.db.execute("SELECT name FROM project WHERE code = ?", (code,)).fetchone()
@@ -59,30 +60,30 @@ def _project(source: Any, info: GraphQLResolveInfo, name: str | None = None, cod
     return others.project_node(call.project(name))
 
 
-def _listing(kind: str, source: dict[str, Any], info: GraphQLResolveInfo, **arguments: Any) -> Any:
+def _listing(kind: str, source: dict[str, Any], info: Info, **arguments: Any) -> Any:
     wanted = selected(info, "edges", "node")
     return nodes.listing(info.context, source["_project"], kind, arguments, wanted)
 
 
-def _below(kind: str, argument: str, source: dict[str, Any], info: GraphQLResolveInfo, **arguments: Any) -> Any:
+def _below(kind: str, argument: str, source: dict[str, Any], info: Info, **arguments: Any) -> Any:
     """A list that hangs on an entity: the flat list, of this one parent."""
     arguments[argument] = [source["_row"]["id"]]
     return _listing(kind, source, info, **arguments)
 
 
-def _by_id(kind: str, source: dict[str, Any], info: GraphQLResolveInfo, id: str) -> Any:  # noqa: A002
+def _by_id(kind: str, source: dict[str, Any], info: Info, id: str) -> Any:  # noqa: A002
     found = nodes.one(info.context, source["_project"], kind, id.replace("-", ""), selected(info))
     if found is None:
         raise refused(404, f"{kind.capitalize()} {id} not found")
     return found
 
 
-def _above(kind: str, column: str, source: dict[str, Any], info: GraphQLResolveInfo) -> Any:
+def _above(kind: str, column: str, source: dict[str, Any], info: Info) -> Any:
     """The entity that another belongs to."""
     return nodes.one(info.context, source["_project"], kind, source["_row"][column], selected(info))
 
 
-def _version_of(product: dict[str, Any], info: GraphQLResolveInfo, query: str, *values: Any) -> Any:
+def _version_of(product: dict[str, Any], info: Info, query: str, *values: Any) -> Any:
     project: Project = product["_project"]
     row = project.db.execute(query, (product["_row"]["id"], *values)).fetchone()
     return nodes.one(info.context, project, "version", row["id"], selected(info)) if row else None
@@ -90,17 +91,18 @@ def _version_of(product: dict[str, Any], info: GraphQLResolveInfo, query: str, *
 
 _OF = "SELECT id FROM version WHERE product_id = ?"
 FEATURED = {
-    "latestDone": f"{_OF} AND version >= 0 AND status IN (SELECT value FROM json_each(?)) ORDER BY version DESC LIMIT 1",
+    "latestDone": f"{_OF} AND version >= 0 AND status IN (SELECT value FROM json_each(?))"
+    " ORDER BY version DESC LIMIT 1",
     "hero": f"{_OF} AND version < 0",
     "latest": f"{_OF} AND version >= 0 ORDER BY version DESC LIMIT 1",
 }
 
 
-def _latest(source: dict[str, Any], info: GraphQLResolveInfo) -> Any:
+def _latest(source: dict[str, Any], info: Info) -> Any:
     return _version_of(source, info, FEATURED["latest"])
 
 
-def _featured(source: dict[str, Any], info: GraphQLResolveInfo, order: list[str] | None = None) -> Any:
+def _featured(source: dict[str, Any], info: Info, order: list[str] | None = None) -> Any:
     done = json.dumps(source["_project"].done_statuses())
     for name in order or FEATURED:
         if name not in FEATURED:
@@ -130,7 +132,7 @@ ABOVE = {
 }
 
 
-def _linked(source: dict[str, Any], info: GraphQLResolveInfo) -> Any:
+def _linked(source: dict[str, Any], info: Info) -> Any:
     """What a link or a list's item leads to."""
     return nodes.one(info.context, source["_project"], source["entityType"], source["entityId"], selected(info))
 

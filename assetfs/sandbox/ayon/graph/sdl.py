@@ -8,13 +8,16 @@ PAGING = "first: Int, after: String, last: Int, before: String"
 _TYPES = {"string": "String", "integer": "Int", "float": "Float", "boolean": "Boolean", "datetime": "DateTime"}
 _TYPES |= {"list_of_strings": "[String!]"}
 
-COMMON_ARGUMENTS = "ids: [String!], statuses: [String!], tags: [String!], search: String, filter: String, sortBy: String"
+COMMON_ARGUMENTS = (
+    "ids: [String!], statuses: [String!], tags: [String!], search: String, filter: String, sortBy: String"
+)
 ARGUMENTS = {
-    "folder": "parentId: String, parentIds: [String!], includeFolderChildren: Boolean, paths: [String!], pathEx: String,"
-    " name: String, names: [String!], folderTypes: [String!], assignees: [String!], hasChildren: Boolean,"
-    " hasProducts: Boolean, hasTasks: Boolean, hasLinks: HasLinksFilter, taskFilter: String",
+    "folder": "parentId: String, parentIds: [String!], includeFolderChildren: Boolean, paths: [String!],"
+    " pathEx: String, name: String, names: [String!], folderTypes: [String!], assignees: [String!],"
+    " hasChildren: Boolean, hasProducts: Boolean, hasTasks: Boolean, hasLinks: HasLinksFilter, taskFilter: String",
     "task": "folderIds: [String!], includeFolderChildren: Boolean, names: [String!], taskTypes: [String!],"
-    " assignees: [String!], assigneesAny: [String!], tagsAny: [String!], hasLinks: HasLinksFilter, folderFilter: String",
+    " assignees: [String!], assigneesAny: [String!], tagsAny: [String!], hasLinks: HasLinksFilter,"
+    " folderFilter: String",
     "product": "folderIds: [String!], includeFolderChildren: Boolean, names: [String!], namesCi: [String!],"
     " nameEx: String, pathEx: String, productTypes: [String!], productBaseTypes: [String!], hasLinks: HasLinksFilter,"
     " versionFilter: String, taskFilter: String",
@@ -87,8 +90,7 @@ def _root(kind: str) -> str:
   {kind}s({COMMON_ARGUMENTS}, {ARGUMENTS[kind]}, {PAGING}): {title}sConnection!"""
 
 
-SDL = (
-    f"""
+SDL = f"""
 scalar DateTime
 enum HasLinksFilter {{ NONE IN OUT ANY BOTH }}
 type PageInfo {{ hasNextPage: Boolean!  hasPreviousPage: Boolean!  startCursor: String  endCursor: String }}
@@ -160,6 +162,4 @@ type Query {{
     states: [String!], newerThan: String, olderThan: String, hasChildren: Boolean, includeLogs: Boolean,
     filter: String, {PAGING}): EventsConnection!
 }}
-"""
-    + "".join(_entity(kind) for kind in _OWN)
-)
+""" + "".join(_entity(kind) for kind in _OWN)
