@@ -31,6 +31,7 @@ def sandbox(
     bench_files: Annotated[int, typer.Option(help="Seed bench: resources in the big collection.")] = 10_000,
     bench_big: Annotated[int, typer.Option(help="Seed bench: resources in one more collection, e.g. 100000.")] = 0,
     bench_size: Annotated[int, typer.Option(help="Seed bench: bytes of the large file.")] = 1 << 30,
+    login: Annotated[str, typer.Option(help="JDMA: whose shared folder it is; yours if not given.")] = "",
 ) -> None:
     """Serve one embedded server on loopback until SIGTERM; prints one JSON line when it is ready."""
     from assetfs.sandbox.options import Options, WrongUsage
@@ -41,7 +42,10 @@ def sandbox(
         typer.echo(f"assetfs: the sandbox needs {error.name}: pip install 'assetfs[sandbox]'", err=True)
         raise typer.Exit(WRONG_USAGE) from error
     try:
-        run(Options(protocol, port, data, seed, profile, accel_prefix, bench_files, bench_big, bench_size), typer.echo)
+        run(
+            Options(protocol, port, data, seed, profile, accel_prefix, bench_files, bench_big, bench_size, login),
+            typer.echo,
+        )
     except WrongUsage as error:
         typer.echo(f"assetfs: {error}", err=True)
         raise typer.Exit(WRONG_USAGE) from error

@@ -28,7 +28,8 @@ from assetfs.sandbox.instrument import Front
 from assetfs.sandbox.options import Options, WrongUsage
 from assetfs.sandbox.store import Store
 
-# Each names a module with build(store, options) -> (server, facts), source(url), and PATH of its endpoint. One that
+# Each names a module with build(store, options) -> (server, facts), source(url), and PATH of its endpoint; a server for
+# which the source depends on who uses it has source(url) itself. One that
 # listens on more ports says so in MORE_PORTS, and its server takes notice of each in listens(name, url, port). A server
 # that has something to do beside answering does it in work().
 PROTOCOLS = {name: f"assetfs.sandbox.{name}.build" for name in ("ayon", "jama", "jdma", "midas", "sams")}
@@ -49,7 +50,8 @@ def run(options: Options, announce: Callable[[str], None] = print) -> None:
             facts[name] = _root(listeners[-1])
             server.listens(name, facts[name], listeners[-1].getsockname()[1])
         url = root + module.PATH
-        ready = {"protocol": options.protocol, "url": url, "source": module.source(url), **facts}
+        source = getattr(server, "source", None) or module.source
+        ready = {"protocol": options.protocol, "url": url, "source": source(url), **facts}
         ready |= {"root_url": root, "profile": options.profile, "seed": options.seed, "data": str(folder)}
         descriptors = [listener.detach() for listener in listeners]
         trio.run(_serve, server, descriptors, lambda: announce(json.dumps(ready)))

@@ -12,7 +12,10 @@ class WrongUsage(Exception):
 
 @dataclass(frozen=True)
 class Options:
-    """One sandbox. `data` None is a temporary folder, removed at the end; `port` 0 is any free one."""
+    """One sandbox. `data` None is a temporary folder, removed at the end; `port` 0 is any free one.
+
+    `login` is a user of this machine for whom it keeps files; whoever runs it if empty.
+    """
 
     protocol: str
     port: int = 0
@@ -23,3 +26,4 @@ class Options:
     bench_files: int = 10_000
     bench_big: int = 0
     bench_size: int = 1 << 30
+    login: str = ""

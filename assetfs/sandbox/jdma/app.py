@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import trio
 
@@ -27,12 +27,13 @@ Reply = tuple[int, bytes]  # a status, and JSON or a page
 
 
 class Jdma:
-    """One server over one store, with its workers."""
+    """One server over one store, with its workers. `user` is whose stage it has."""
 
     serialised = False
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, user: str) -> None:
         self.store = store
+        self.user = user
         self.switches = Switches()
         self.on_switch: Callable[[Switches], None] = lambda switches: None
         self.db = store.open("jdma", SCHEMA)
@@ -40,6 +41,11 @@ class Jdma:
         self.disk = Disk(store.folder / "gws")
         self.worker = Worker(Books(store.open("jdma", SCHEMA), self.disk, store.blobs, self.switches))
         self._turns = {self.db: trio.Lock(), self.reader: trio.Lock()}
+
+    def source(self, url: str) -> str:
+        """What `assetfs mount` takes to mount this server."""
+        scheme, _, rest = url.partition("://")
+        return f"jdma+{scheme}://{quote(self.user, safe='')}@{rest}"
 
     async def work(self) -> None:
         """What goes on beside the answering: the workers."""

@@ -20,11 +20,6 @@ LOCKED = 0o1274
 PRIVILEGED = os.geteuid() == 0
 
 
-def login() -> str:
-    """Who runs this."""
-    return owner_name(os.geteuid())
-
-
 def owner_name(uid: int) -> str:
     """A user's login name; the number where there is none."""
     try:

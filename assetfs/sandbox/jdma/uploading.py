@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from functools import partial
 
 from assetfs.sandbox.jdma.books import Books
 from assetfs.sandbox.jdma.registering import Blocked, Found, archived, below, common_path, everything
@@ -45,6 +46,7 @@ def build(books: Books, request: sqlite3.Row) -> None:
         books.reach(batch, BatchStage.FAILED)
         books.fail(request, over)
         return
+    _store(books, batch["id"], common)
     books.update("batch", batch["id"], uid=rights.uid, gid=rights.gid, mode=rights.mode)
     books.disk.lock(common)
     books.come(request, Stage.PUT_PACKING)
@@ -69,6 +71,14 @@ def register(db: sqlite3.Connection, batch: int, common: str, found: list[Found]
         db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
+
+
+def _store(books: Books, batch: int, common: str) -> None:
+    """Read the files while they can be read: for a worker that is not root, the lock holds, too."""
+    for row in books.rows(FILES, batch):
+        with open(os.path.join(common, row["path"]), "rb") as stream:
+            content, _ = books.blobs.write(iter(partial(stream.read, PIECE), b""))
+        books.update("file", row["id"], content=content)
 
 
 def _over_quota(books: Books, batch: sqlite3.Row) -> str | None:
@@ -102,13 +112,9 @@ def pack(books: Books, request: sqlite3.Row) -> None:
 
 
 def transfer(books: Books, request: sqlite3.Row) -> None:
-    """PUT_PENDING: write everything to tape. A batch without a file never gets the tape's number."""
+    """PUT_PENDING: the tape begins. A batch without a file never gets the tape's number."""
     batch = books.batch(request)
     files = books.rows(FILES, batch["id"])
-    for row in files:
-        with open(os.path.join(batch["common_path"], row["path"]), "rb") as stream:
-            content, _ = books.blobs.write(iter(lambda stream=stream: stream.read(PIECE), b""))  # type: ignore[misc]
-        books.update("file", row["id"], content=content)
     books.come(request, Stage.PUTTING, done=int(bool(files)))
     if files:
         books.update("batch", batch["id"], external=external_id(batch["storage"], batch["workspace"], batch["id"]))

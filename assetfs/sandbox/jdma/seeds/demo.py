@@ -7,29 +7,22 @@ originals are where they were put from. All bytes, ids and dates are the same ev
 
 from __future__ import annotations
 
-from assetfs.sandbox.jdma import netcdf, people
-from assetfs.sandbox.jdma.books import Books
-from assetfs.sandbox.jdma.seeds.planting import Contents, add, lay_out
+from assetfs.sandbox.jdma import netcdf
+from assetfs.sandbox.jdma.seeds.planting import Contents, Planter
 from assetfs.sandbox.options import Options
 
 GRID = (12, 24)
 RETRIEVED = "3-5eed0a17"  # as the mount names a target: the batch, and eight digits
 
 
-def plant(books: Books, options: Options) -> None:
+def plant(planter: Planter, options: Options) -> None:
     """Make the archive."""
-    people.plant(books.db, books.disk)
-    user, stage = people.names()["user"], str(people.stage(books.disk))
-
-    def batch(label: str, folder: str, contents: Contents, date: str) -> int:
-        return add(books, user, people.WORKSPACE, label, f"{stage}/{folder}", contents, date)
-
-    batch("CMIP6 historical", "cmip6-historical", _model(), "2023-11-21")
-    batch("reanalysis/monthly 2019", "reanalysis-2019", _reanalysis(), "2024-02-09")
+    planter.batch("CMIP6 historical", "cmip6-historical", _model(), "2023-11-21")
+    planter.batch("reanalysis/monthly 2019", "reanalysis-2019", _reanalysis(), "2024-02-09")
     observed = _observations()
-    batch("station observations", "observations", observed, "2024-06-30")
-    lay_out(f"{stage}/observations", observed)
-    lay_out(f"{stage}/get/{RETRIEVED}", observed)
+    planter.batch("station observations", "observations", observed, "2024-06-30")
+    planter.lay_out("observations", observed)
+    planter.lay_out(f"get/{RETRIEVED}", observed)
 
 
 def _model() -> Contents:
