@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote_plus
 
 import httpx
@@ -35,6 +35,16 @@ class SandboxError(Exception):
 
 class RpcError(Exception):
     """A call was answered with an error: its text, or the HTTP status when there was no answer to read."""
+
+
+class Runner(Protocol):
+    """Somebody who runs a sandbox: the command that is theirs, what it needs, and what makes it theirs."""
+
+    program: list[str]
+    environ: dict[str, str]
+
+    def popen(self) -> dict[str, Any]:
+        """What subprocess needs to run something as this user."""
 
 
 class RunningSandbox:
@@ -157,17 +167,23 @@ def start_sandbox(
     port: int = 0,
     data: Path | None = None,
     options: tuple[str, ...] = (),
+    user: Runner | None = None,
 ) -> Iterator[RunningSandbox]:
-    """Serve a sandbox as long as the block runs. Raises SandboxError when it does not become ready."""
+    """Serve a sandbox as long as the block runs, as whoever runs this or as a user. Raises SandboxError when it does
+    not become ready.
+    """
     arguments = ["--profile", profile, "--seed", seed, "--port", str(port), *options]
     arguments += ["--data", str(data)] if data is not None else []
+    program = [sys.executable, "-m", "assetfs.sandbox"] if user is None else [*user.program, "sandbox"]
+    more = {} if user is None else {"env": {**os.environ, **user.environ}, "cwd": "/", **user.popen()}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "assetfs.sandbox", protocol, *arguments],
+            [*program, protocol, *arguments],
             stdout=subprocess.PIPE,
             stderr=log,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            **more,
         )
         try:
             line = _first_line(process)
