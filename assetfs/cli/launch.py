@@ -27,6 +27,8 @@ import msgspec
 from assetfs.cli import mountinfo, records
 from assetfs.config import MountConfig
 from assetfs.failure import Failure, Status
+from assetfs.observe import log as logs
+from assetfs.observe import service
 
 Serve = Callable[..., int]
 """`assetfs.daemon.serve`: (config, *, ready) -> exit status."""
@@ -173,7 +175,7 @@ def child(report: int, serve: Serve) -> int:
             os.close(report)
 
     try:
-        return _serve(config, serve, log=str(log_place(config)), answers=lambda: tell(Report()))
+        return _serve(config, serve, log=log_place(config), answers=lambda: tell(Report()))
     except Failure as failure:
         tell(Report(str(failure), failure.status))
         return failure.status
@@ -186,24 +188,22 @@ def child(report: int, serve: Serve) -> int:
 def foreground(config: MountConfig, serve: Serve) -> int:
     """Serve in this process until it is unmounted or ended."""
     if config.log_file is not None:
-        log = _open_log(config.log_file)
-        os.dup2(log, 2)
-        os.close(log)
-    return _serve(config, serve, log=str(config.log_file or ""), answers=lambda: None)
+        os.close(_open_log(config.log_file))
+    return _serve(config, serve, log=config.log_file, answers=lambda: None)
 
 
-def _serve(config: MountConfig, serve: Serve, *, log: str, answers: Callable[[], None]) -> int:
+def _serve(config: MountConfig, serve: Serve, *, log: Path | None, answers: Callable[[], None]) -> int:
     os.umask(0o077)
     _keep_secrets()
-    logging.basicConfig(
-        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    for part in (config, *config.parts):
+        logs.keep_out(part.address.secret)
+    logs.begin(config.log_level, config.log_format, log)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def ready() -> None:
-        records.write(config.mountpoint, config.source, log=log, state_dir=config.state_dir)
+        records.write(config.mountpoint, config.source, log=str(log or ""), state_dir=config.state_dir)
         logging.getLogger("assetfs").info("%s is mounted at %s", config.source, config.mountpoint)
-        _notify_systemd()
+        service.tell(READY=1, MAINPID=os.getpid(), STATUS=f"{config.source} at {config.mountpoint}")
         answers()
 
     try:
@@ -217,10 +217,3 @@ def _keep_secrets() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     not_dumpable, no = 4, 0  # prctl(2): PR_SET_DUMPABLE
     ctypes.CDLL(None, use_errno=True).prctl(not_dumpable, no, no, no, no)
-
-
-def _notify_systemd() -> None:
-    if "NOTIFY_SOCKET" in os.environ:
-        import sdnotify
-
-        sdnotify.SystemdNotifier().notify(f"READY=1\nMAINPID={os.getpid()}")

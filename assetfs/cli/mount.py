@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from assetfs import credentials
 from assetfs.backends import Option, available
-from assetfs.cli import launch, mountinfo, preflight
-from assetfs.config import OPTIONS, TABLE, MountConfig, effective, mount_config, mount_options
-from assetfs.config.load import Effective
+from assetfs.cli import complete, launch, mountinfo, preflight
+from assetfs.config import OPTIONS, TABLE, ConfigError, MountConfig, Recipe, find_secret, mount_config, mount_options
+from assetfs.config.load import of_ours
 
 HELP = """Mount a repository as a drive.
 
@@ -33,15 +34,25 @@ EPILOG = (
     "assetfs mount museum ~/museum\n\n"
     "assetfs mount jama+https://assets.example.org/rpc/ ~/assets --read-only --cache-size 20G\n\n"
     "assetfs mount museum ~/scans -o root=Scans/2026,ro\n\n"
+    "assetfs mount museum: studio: ~/assets\n\n"
     "[bold]Exit status[/bold]: 0 mounted, 1 failed, 2 wrong usage or configuration, 3 the server cannot be reached, "
     "4 the credential is missing or refused."
 )
 _METAVARS: dict[type, str] = {int: "N", float: "TIME", Path: "PATH", tuple: "LIST", str: "TEXT"}
 
 
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for, as it was typed: options by name, `-o` lists, a configuration file."""
+
+    given: Mapping[str, str] = {}
+    lists: Sequence[str] = ()
+    file: Path | None = None
+    environ: Mapping[str, str] = {}
+
+
 def prepare(
     source: str,
-    mountpoint: Path,
+    mountpoint: Path | None,
     *,
     given: Mapping[str, str],
     lists: Sequence[str] = (),
@@ -50,12 +61,30 @@ def prepare(
 ) -> MountConfig:
     """Everything that can be said before the daemon starts: the complete configuration of a mount that may work.
 
-    `given` are options by name, `lists` are `-o` lists. Raises Failure.
+    `given` are options by name, `lists` are `-o` lists. `museum:,studio:` as a source are several repositories in one
+    mount. Raises Failure.
     """
-    environ = os.environ if environ is None else environ
-    options = mount_options(lists)
-    settings = effective(source, given={**options.settings, **given}, environ=environ, file=file)
-    config = mount_config(settings, mountinfo.real(mountpoint), secret="", options=options)
+    said = Said(given=given, lists=lists, file=file, environ=os.environ if environ is None else environ)
+    names = [name.removesuffix(":") for name in source.split(",")]
+    if source.endswith(":") and all(name.endswith(":") for name in source.split(",")):
+        return _several(names, mountpoint, said)
+    return _one(source, mountpoint, said)
+
+
+def _one(source: str, mountpoint: Path | None, said: Said) -> MountConfig:
+    options = mount_options(said.lists)
+    recipe = Recipe(
+        text=source,
+        given={**options.settings, **said.given},
+        environ=of_ours(said.environ),
+        file=said.file.absolute() if said.file is not None else None,
+        fixed=credentials.VARIABLE in said.environ,
+    )
+    settings = recipe.read()
+    place = mountpoint or settings.mountpoint
+    if place is None:
+        raise ConfigError(f"where? Name a folder, or set mountpoint in the section of {settings.name}")
+    config = mount_config(settings, mountinfo.real(place), secret="", options=options)
     preflight.check(
         preflight.Plan(
             mountpoint=config.mountpoint,
@@ -66,21 +95,28 @@ def prepare(
             ca_file=config.transport.ca_file,
         )
     )
-    return mount_config(settings, config.mountpoint, secret=_secret(settings, environ), options=options)
+    secret = find_secret(settings, said.environ)
+    complete = mount_config(settings, config.mountpoint, secret=secret, options=options)
+    return msgspec.structs.replace(complete, recipe=recipe)
 
 
-def _secret(settings: Effective, environ: Mapping[str, str]) -> str:
-    backend = settings.backend
-    found = credentials.find(
-        settings.name,
-        called=backend.secret_name,
-        environ=environ,
-        file=settings["credential_file"],
-        command=settings["credential_command"],
+def _several(names: Sequence[str], mountpoint: Path | None, said: Said) -> MountConfig:
+    """Each of the repositories in a folder of its name. What belongs to the mount itself is the first one's."""
+    if mountpoint is None:
+        raise ConfigError("where? Name a folder: several repositories have no mount point of their own")
+    if len(set(names)) < len(names):
+        raise ConfigError("a repository is named twice: each is one folder of the mount")
+    if credentials.VARIABLE in said.environ and len(names) > 1:
+        raise ConfigError(f"{credentials.VARIABLE} is one credential: unset it, and give each repository its own")
+    parts = [msgspec.structs.replace(_one(name, mountpoint, said), name=name) for name in names]
+    first = parts[0]
+    return msgspec.structs.replace(
+        first,
+        source=" ".join(f"{name}:" for name in names),
+        address=msgspec.structs.replace(first.address, secret=""),
+        name="",
+        parts=tuple(parts),
     )
-    if found is None and backend.needs_secret:
-        raise credentials.missing(backend.secret_name)
-    return found or ""
 
 
 def run(config: MountConfig, *, stay: bool) -> int:
@@ -102,8 +138,16 @@ def _parameters() -> Iterator[inspect.Parameter]:
             name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[kind, information], **default
         )
 
-    yield parameter("source", str, typer.Argument(metavar="SOURCE", help="Name of a repository, or a URL."))
-    yield parameter("mountpoint", Path, typer.Argument(metavar="MOUNTPOINT", help="An empty folder."))
+    yield parameter(
+        "places",
+        list[str],
+        typer.Argument(
+            metavar="SOURCE... [MOUNTPOINT]",
+            help="Name of a repository, or a URL; several names, each with a colon (museum: studio:), are a folder "
+            "each. Then an empty folder, unless the configuration has one for this repository.",
+            autocompletion=complete.sources,
+        ),
+    )
     yield parameter(
         "foreground", bool, typer.Option("--foreground", "-f", help="Stay, and log to the terminal."), default=False
     )
@@ -167,19 +211,31 @@ def _shown(option: Option) -> str:
     return f"({value})"
 
 
+def _places(words: Sequence[str]) -> tuple[str, Path | None]:
+    """Source and mount point. `museum: studio: /mnt` becomes `museum:,studio:` and `/mnt`."""
+    sources = [word for word in words if word.endswith(":")]
+    if sources:
+        rest = [word for word in words if not word.endswith(":")]
+        if len(rest) > 1 or (rest and words[-1] != rest[0]):
+            raise ConfigError("several repositories are named with a colon each, and then one folder")
+        return ",".join(sources), Path(rest[0]) if rest else None
+    if len(words) > 2:
+        raise ConfigError("one SOURCE and one MOUNTPOINT; several repositories in one mount end in a colon: museum:")
+    return words[0], Path(words[1]) if len(words) > 1 else None
+
+
 def command() -> Callable[..., int]:
     """The function that typer makes the command of."""
 
     def mount(**values: Any) -> int:
-        reserved = {"source", "mountpoint", "foreground", "config", "o"}
+        reserved = {"places", "foreground", "config", "o"}
         given = {
             name: {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
             for name, value in values.items()
             if name not in reserved and value is not None
         }
-        settled = prepare(
-            values["source"], values["mountpoint"], given=given, lists=values["o"] or [], file=values["config"]
-        )
+        source, mountpoint = _places(values["places"])
+        settled = prepare(source, mountpoint, given=given, lists=values["o"] or [], file=values["config"])
         return run(settled, stay=values["foreground"])
 
     parameters = list(_parameters())

@@ -5,8 +5,8 @@ line win over the environment, that over the repository's section, that over `[d
 value came from; `mount.py` has the result.
 """
 
-from assetfs.config.load import Effective, Setting, effective, mount_options
-from assetfs.config.mount import MountConfig, mount_config
+from assetfs.config.load import Effective, Recipe, Setting, effective, mount_options
+from assetfs.config.mount import MountConfig, find_secret, mount_config, reread, reread_secret, resolved
 from assetfs.config.source import ConfigError, Source
 from assetfs.config.table import OPTIONS, TABLE
 
@@ -16,9 +16,14 @@ __all__ = [
     "ConfigError",
     "Effective",
     "MountConfig",
+    "Recipe",
     "Setting",
     "Source",
     "effective",
+    "find_secret",
     "mount_config",
     "mount_options",
+    "reread",
+    "reread_secret",
+    "resolved",
 ]

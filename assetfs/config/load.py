@@ -59,6 +59,8 @@ IGNORED = frozenset(
     | {"silent", "loud", "iversion", "noiversion"}
 )
 """What mount(8), fstab and systemd keep for themselves."""
+PLACES = frozenset({"source", "mountpoint"})
+"""Keys of a repository's section that are no options."""
 SHORTHAND = {"ro": ("read_only", "yes"), "rw": ("read_only", "no")}
 
 
@@ -79,6 +81,8 @@ class Effective(msgspec.Struct, frozen=True, kw_only=True):
     settings: Mapping[str, Setting]
     """The common options."""
     backend_settings: Mapping[str, Setting]
+    mountpoint: Path | None = None
+    """Where it is mounted unless somebody says otherwise: `mountpoint` in its section."""
 
     def __getitem__(self, name: str) -> Any:
         return self.settings[name].value
@@ -93,6 +97,22 @@ def default_file() -> Path:
     return Path(platformdirs.user_config_dir("assetfs")) / "config.toml"
 
 
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """What was said about a mount and where, so that its daemon can read it again. Holds no secret."""
+
+    text: str
+    """SOURCE, as it was given."""
+    given: Mapping[str, str] = {}
+    environ: Mapping[str, str] = {}
+    file: Path | None = None
+    fixed: bool = False
+    """The credential came from the environment: there is no place to read another one from."""
+
+    def read(self) -> Effective:
+        """Raises ConfigError."""
+        return effective(self.text, given=self.given, environ=self.environ, file=self.file)
+
+
 class MountOptions(msgspec.Struct, frozen=True):
     """What an `-o` list said."""
 
@@ -105,6 +125,11 @@ def _split(text: str) -> Iterator[str]:
     """At commas; a backslash takes the next character as it is."""
     for item in re.findall(r"(?:[^\\,]|\\.|\\$)+", text, re.DOTALL):
         yield re.sub(r"\\(.)", r"\1", item, flags=re.DOTALL)
+
+
+def of_ours(environ: Mapping[str, str]) -> dict[str, str]:
+    """What of an environment says something about options: never the credential."""
+    return {name: value for name, value in environ.items() if name.startswith(PREFIX) and name != "ASSETFS_CREDENTIAL"}
 
 
 def mount_options(lists: Iterable[str]) -> MountOptions:
@@ -167,20 +192,18 @@ def effective(
     text: str, *, given: Mapping[str, str], environ: Mapping[str, str], file: Path | None = None
 ) -> Effective:
     """Everything that is said about SOURCE `text`. `given` is the command line, by option name. Raises ConfigError."""
-    if file is None and environ.get("ASSETFS_CONFIG"):
-        file = Path(environ["ASSETFS_CONFIG"]).expanduser()
-    place, document = _document(file)
-    repositories = document.get("repositories", {})
+    place, document = _document(_chosen(file, environ))
+    named = document.get("repositories", {})
     section: Mapping[str, Any] = {}
     profile = None
     if sources.is_profile(text):
-        if text not in repositories:
-            known = sorted(repositories)
+        if text not in named:
+            known = sorted(named)
             listed = f"it has {', '.join(known)}" if known else "it has none"
             raise ConfigError(
                 f"no repository '{text}'{nearest(text, known)} in {place} ({listed}); or give a URL as jama+https://host/"
             )
-        profile, section = text, repositories[text]
+        profile, section = text, named[text]
         text = section.get("source")  # type: ignore[assignment]
         if not isinstance(text, str):
             raise ConfigError(f'{place}: [repositories.{profile}] has no source: add source = "jama+https://host/"')
@@ -188,21 +211,43 @@ def effective(
     layers = (
         _Layer(given, "command line", own=True),
         _Layer(_environment(environ, [*OPTIONS, *everyone]), "environment", own=False),
-        _Layer({k: v for k, v in section.items() if k != "source"}, f"{place} [repositories.{profile}]", own=True),
+        _Layer({k: v for k, v in section.items() if k not in PLACES}, f"{place} [repositories.{profile}]", own=True),
         _Layer(document.get("defaults", {}), f"{place} [defaults]", own=False),
     )
     plain = _pick(OPTIONS["allow_plaintext"], layers)
     source = sources.parse(text, allow_plaintext=plain.value)
     backend = sources.backend(source.backend)
     own = {option.name: option for option in backend.options}
-    _check_names(layers, source.backend, known=[*OPTIONS, *own], others=everyone)
+    _check_names(layers, source.backend, known=[*OPTIONS, *own, *PLACES], others=everyone)
     return Effective(
         source=source,
         profile=profile,
         backend=backend,
         settings={name: _pick(option, layers) for name, option in OPTIONS.items()},
         backend_settings={name: _pick(option, layers) for name, option in own.items()},
+        mountpoint=_mountpoint(section, f"{place} [repositories.{profile}]"),
     )
+
+
+def _mountpoint(section: Mapping[str, Any], where: str) -> Path | None:
+    if "mountpoint" not in section:
+        return None
+    raw = section["mountpoint"]
+    if not isinstance(raw, str) or not raw.startswith(("/", "~/")):
+        raise ConfigError(f"mountpoint = {raw!r} ({where}): it is an absolute path, or begins with ~/")
+    return Path(raw).expanduser()
+
+
+def repositories(*, environ: Mapping[str, str], file: Path | None = None) -> tuple[Path, list[str]]:
+    """The configuration file, and the names of the repositories in it. Raises ConfigError."""
+    place, document = _document(_chosen(file, environ))
+    return place, sorted(document.get("repositories", {}))
+
+
+def _chosen(file: Path | None, environ: Mapping[str, str]) -> Path | None:
+    if file is None and environ.get("ASSETFS_CONFIG"):
+        return Path(environ["ASSETFS_CONFIG"]).expanduser()
+    return file
 
 
 def _environment(environ: Mapping[str, str], known: list[str]) -> dict[str, str]:

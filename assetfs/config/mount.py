@@ -15,8 +15,9 @@ from typing import Any
 import msgspec
 import platformdirs
 
+from assetfs import credentials
 from assetfs.backends import Address
-from assetfs.config.load import Effective, MountOptions
+from assetfs.config.load import Effective, MountOptions, Recipe
 from assetfs.config.table import AUTO
 from assetfs.config.values import Share
 from assetfs.transport import TransportOptions
@@ -67,7 +68,17 @@ class MountConfig(msgspec.Struct, frozen=True, kw_only=True):
     backup: tuple[str, ...] = ()
     timeout: float = 60.0
     log_level: str = "info"
+    log_format: str = "text"
+    """`text` or `json`."""
     log_file: Path | None = None
+    metrics_listen: str = ""
+    """`host:port` to serve metrics on; empty: nowhere but in the mount."""
+    name: str = ""
+    """Of its folder, where several repositories are in one mount."""
+    recipe: Recipe | None = None
+    """What all this came from, to be read again."""
+    parts: tuple[MountConfig, ...] = ()
+    """Several repositories in one mount: theirs. This one then says what they have in common."""
 
 
 TRANSPORT = {
@@ -110,12 +121,55 @@ def _automatic(values: dict[str, Any]) -> None:
             values[name] = int(values[name] * disk)
 
 
+def resolved(settings: Effective) -> dict[str, Any]:
+    """The common options' values, those that depend on this machine worked out."""
+    values = {name: setting.value for name, setting in settings.settings.items()}
+    _automatic(values)
+    return values
+
+
+def find_secret(settings: Effective, environ: Mapping[str, str]) -> str:
+    """The repository's credential. Raises CredentialError."""
+    backend = settings.backend
+    found = credentials.find(
+        settings.name,
+        called=backend.secret_name,
+        environ=environ,
+        file=settings["credential_file"],
+        command=settings["credential_command"],
+    )
+    if found is None and backend.needs_secret:
+        raise credentials.missing(backend.secret_name)
+    return found or ""
+
+
+def reread_secret(config: MountConfig) -> str | None:
+    """The credential as it is now where it came from; None where it cannot have changed. Raises Failure. Blocks."""
+    if config.recipe is None or config.recipe.fixed:
+        return None
+    return find_secret(config.recipe.read(), os.environ)
+
+
+def reread(config: MountConfig) -> MountConfig:
+    """The configuration as it is now, but for the credential. Raises ConfigError."""
+    if config.recipe is None:
+        return config
+    options = MountOptions({}, config.kernel_options)
+    again = mount_config(config.recipe.read(), config.mountpoint, secret=config.address.secret, options=options)
+    return msgspec.structs.replace(
+        again,
+        recipe=config.recipe,
+        name=config.name,
+        source=config.source,
+        parts=tuple(reread(part) for part in config.parts),
+    )
+
+
 def mount_config(
     settings: Effective, mountpoint: Path, *, secret: str, options: MountOptions | None = None
 ) -> MountConfig:
     """The settings, complete, for a mount there."""
-    values = {name: setting.value for name, setting in settings.settings.items()}
-    _automatic(values)
+    values = resolved(settings)
     own: Mapping[str, Any] = {name: setting.value for name, setting in settings.backend_settings.items()}
     return MountConfig(
         mountpoint=mountpoint,

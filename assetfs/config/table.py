@@ -94,8 +94,9 @@ TABLE: dict[str, tuple[Option, ...]] = {
         _row("credential_file", Path, None, "File that holds the credential; only its owner may read it.", values.path),
         _row("credential_command", tuple, (), "Command that prints the credential; run without a shell.", values.words),
     ),
-    "Log": (
+    "Log and metrics": (
         _row("log_level", str, "info", "How much is logged.", None, "error", "warning", "info", "debug"),
+        _row("log_format", str, "text", "Lines for people, or one JSON object each.", None, "text", "json"),
         _row(
             "log_file",
             Path,
@@ -103,6 +104,7 @@ TABLE: dict[str, tuple[Option, ...]] = {
             "Log here. Default: a file in the state folder; stderr with --foreground.",
             values.path,
         ),
+        _row("metrics_listen", str, "", "Serve metrics for Prometheus here too: 127.0.0.1:9464.", values.listen),
     ),
 }
 

@@ -159,5 +159,13 @@ def inner(text: str) -> str:
     return "/".join(parts)
 
 
+def listen(text: str) -> str:
+    """`host:port`, brackets around an IPv6 address; empty for nowhere."""
+    host, colon, port = text.rpartition(":")
+    if text and not (host and colon and port.isdecimal() and int(port) < 65536 and not host.endswith(":")):
+        raise ValueError("it is an address and a port, as 127.0.0.1:9464")
+    return text
+
+
 PARSERS: dict[type, Callable[[str], Any]] = {bool: boolean, int: integer, float: number, str: str, Path: path}
 """What reads an option whose table row names no parser of its own."""

@@ -167,6 +167,7 @@ class Content:
             self.store.touch(segment)
             position = min(segment.arrived, segment.stop)
             segment.spent = segment.spent or segment.stop <= stop
+            segment.used = max(segment.used, min(stop, segment.arrived))
         return None
 
     def _collect(self, start: int, stop: int) -> bytes | memoryview:
@@ -240,7 +241,10 @@ class Content:
         with segment.scope:
             try:
                 self.store.count("fetches")
-                await self.store.repository.fetch(self.node, segment.start, segment.stop, segment)
+                size = segment.stop - segment.start
+                with self.store.transfers.under_way("download", self.node.name, size, segment.landed_bytes):
+                    await self.store.repository.fetch(self.node, segment.start, segment.stop, segment)
+                segment.fetched = True
                 if segment.arrived < segment.stop:
                     error = ProtocolViolation(f"the server sent less of {self.node.id} than it promised")
             except VersionChanged as changed:
@@ -279,6 +283,7 @@ class Content:
                 segment.pins -= 1
         if good:
             segment.landed(segment.start, segment.stop - segment.start)
+            self.store.count("cache_hits")
             self.store.count("cache_bytes", segment.stop - segment.start)
             segment.finish()
         else:
@@ -307,6 +312,8 @@ class Content:
             del self.segments[index], self._starts[index]
             self.store.gone(segment)
             self.store.pool.give(segment.buffer)
+            if segment.fetched and segment.used < segment.arrived:
+                self.store.count("unread_bytes", segment.arrived - segment.used)
 
     def _trim(self, segment: Segment) -> None:
         """Of a broken segment keep the whole blocks that have landed. Once; again does nothing."""

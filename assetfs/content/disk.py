@@ -159,6 +159,10 @@ class DiskCache:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.used = sum(self._weight(path) for path in self._maps())
 
+    def limits(self, limit: int, free: int) -> None:
+        """Others from now on; what is too much goes with the next that comes. Does not block."""
+        self._limit, self._free = limit, free
+
     def _maps(self) -> Iterator[Path]:
         return self._folder.glob("*/*.map")
 

@@ -33,12 +33,14 @@ class Segment:
         "arrived",
         "buffer",
         "error",
+        "fetched",
         "pins",
         "scope",
         "spent",
         "start",
         "state",
         "stop",
+        "used",
     )
 
     def __init__(self, start: int, stop: int, buffer: Buffer, on_total: Callable[[int], None]) -> None:
@@ -51,6 +53,10 @@ class Segment:
         self.scope = trio.CancelScope()
         self.spent = False
         """A reader has come to its end."""
+        self.fetched = False
+        """It came from the server, and not from the cache."""
+        self.used = start
+        """Up to where somebody has read it."""
         self.pins = 0
         """Workers that read the buffer in threads; it must not be given back meanwhile."""
         self._on_total = on_total
@@ -67,6 +73,9 @@ class Segment:
         self.arrived = max(self.arrived, offset + count)
         if self._waiters:
             self._wake()
+
+    def landed_bytes(self) -> int:
+        return self.arrived - self.start
 
     def total(self, size: int) -> None:
         self._on_total(size)

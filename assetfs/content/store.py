@@ -19,6 +19,7 @@ from assetfs.content.content import Content
 from assetfs.content.disk import CacheFile, DiskCache
 from assetfs.content.quiet import QuietThreads
 from assetfs.content.segment import Segment
+from assetfs.observe.transfers import Transfers
 from assetfs.repository import Node, NodeId, Repository
 
 log = logging.getLogger("assetfs.content")
@@ -51,6 +52,7 @@ class ContentStore:
         self.workers = trio.CapacityLimiter(4)
         self.quiet = QuietThreads()
         self.counts: Counter[str] = Counter()
+        self.transfers = Transfers()
         self.on_changed: Callable[[Node], None] = lambda node: None
         """Called when the server turned out to have another version of a node."""
         self.on_measured: Callable[[Node, int], None] = lambda node, size: None

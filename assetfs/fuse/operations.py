@@ -19,7 +19,7 @@ import logging
 import os
 import secrets
 import stat
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
@@ -27,6 +27,7 @@ import pyfuse3
 import trio
 
 from assetfs.fuse.errno import errno_of
+from assetfs.observe.histogram import Histogram
 from assetfs.observe.stacks import log_tasks
 from assetfs.vfs.attributes import Attributes
 from assetfs.vfs.errors import NotPermitted, TimedOut
@@ -54,6 +55,7 @@ def _limited(
     async def run(self: Operations, *args: P.args, **kwargs: P.kwargs) -> R:
         self.counts[name] += 1
         limit = seconds(self)
+        begun = trio.current_time()
         try:
             with trio.move_on_after(limit):
                 return await handler(self, *args, **kwargs)
@@ -62,6 +64,8 @@ def _limited(
             raise
         except Exception as error:
             raise pyfuse3.FUSEError(self.failed(name, error)) from None
+        finally:
+            self.durations[name].observe(trio.current_time() - begun)
 
     return cast("Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]", run)
 
@@ -93,8 +97,13 @@ class Operations(pyfuse3.Operations):
         self.deadline = deadline
         self.counts: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
+        self.durations: defaultdict[str, Histogram] = defaultdict(Histogram)
+        self.read_bytes = 0
+        self.written_bytes = 0
+        self.outer: Callable[[int], int] = lambda number: number
+        """The number that the kernel knows an inode by, where this is one of several repositories in a mount."""
         self._ready = ready
-        fs.forget_attributes = _forget_attributes
+        fs.forget_attributes = lambda number: _forget_attributes(self.outer(number))
 
     def failed(self, name: str, error: Exception) -> int:
         """Log and count an error; returns its errno."""
@@ -171,7 +180,7 @@ class Operations(pyfuse3.Operations):
 
     def _entry(self, found: Attributes) -> pyfuse3.EntryAttributes:
         entry = pyfuse3.EntryAttributes()
-        entry.st_ino = pyfuse3.InodeT(found.number)
+        entry.st_ino = pyfuse3.InodeT(self.outer(found.number))
         entry.st_mode = pyfuse3.ModeT(found.mode)
         entry.st_nlink = found.links
         entry.st_uid = found.uid
@@ -272,10 +281,13 @@ class Operations(pyfuse3.Operations):
 
     @_guarded
     async def read(self, fh: int, off: int, size: int) -> bytes:
-        return await self.fs.files.read(fh, off, size)  # type: ignore[return-value]
+        content = await self.fs.files.read(fh, off, size)
+        self.read_bytes += len(content)
+        return content  # type: ignore[return-value]
 
     @_guarded
     async def write(self, fh: int, off: int, buf: bytes) -> int:
+        self.written_bytes += len(buf)
         return await self.fs.files.write(fh, off, buf)
 
     @_patient

@@ -20,8 +20,6 @@ import msgspec
 import pyfuse3
 import trio
 
-from assetfs.fuse.operations import Operations
-
 log = logging.getLogger("assetfs.fuse")
 
 TASKS = 1000
@@ -52,7 +50,7 @@ class Session:
     @classmethod
     def open(
         cls,
-        operations: Operations,
+        operations: pyfuse3.Operations,
         mountpoint: Path,
         *,
         name: str,

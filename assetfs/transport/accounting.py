@@ -1,4 +1,4 @@
-"""What is written down about every request: one count, one debug line.
+"""What is written down about every request: counts, its duration, one line (failures at `info`, others at `debug`).
 
 A line has method, redacted URL, outcome, duration and an id that the server sees as `X-Request-Id`, so that both logs
 can be laid side by side. Headers and bodies are never logged; the loggers of httpx and httpcore, which would do that,
@@ -15,14 +15,19 @@ from typing import Self
 
 import trio
 
+from assetfs.observe.traffic import server
 from assetfs.transport.redaction import shown
 from assetfs.transport.retry import Failure
-from assetfs.transport.types import RequestCounter
+from assetfs.transport.types import Pool, RequestCounter
 
 log = logging.getLogger("assetfs.transport")
 
 for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+_FAILED = frozenset({"offline", "timeout", "cut", "failed"})
+"""Outcomes that are worth a line where nobody asked for all of them; so are statuses of 500 and above."""
 
 
 class Accounts:
@@ -33,14 +38,22 @@ class Accounts:
         own = secrets.token_hex(4)
         self._ids = (f"{own}-{n}" for n in itertools.count(1))
 
-    def begin(self, label: str, method: str, url: str) -> Entry:
-        return Entry(self.counter, next(self._ids), label, method, url)
+    def begin(self, label: str, method: str, url: str, pool: Pool) -> Entry:
+        return Entry(self.counter, next(self._ids), label, method, url, pool)
 
 
 class Entry:
     """One sent request, as a context: counted and logged once, when it is left."""
 
-    def __init__(self, counter: RequestCounter, id: str, label: str, method: str, url: str) -> None:  # noqa: A002
+    def __init__(
+        self,
+        counter: RequestCounter,
+        id: str,  # noqa: A002
+        label: str,
+        method: str,
+        url: str,
+        pool: Pool,
+    ) -> None:
         self.id = id
         self.outcome = ""
         """Set by who read the answer; otherwise told from the exception."""
@@ -50,14 +63,18 @@ class Entry:
         self._label = label
         self._method = method
         self._url = url
+        self._pool = pool
+        self._server = server(url.partition("://")[2].partition("/")[0])
         self._begun = trio.current_time()
         self._deadline = trio.current_effective_deadline()
 
     def sent(self, count: int) -> None:
         self._counter.sent_bytes += count
+        self._server.sent_bytes += count
 
     def received(self, count: int) -> None:
         self._counter.received_bytes += count
+        self._server.received_bytes += count
 
     def __enter__(self) -> Self:
         return self
@@ -66,17 +83,28 @@ class Entry:
         if not self.under_way and isinstance(error, trio.Cancelled):
             return
         outcome = self._outcome(error)
+        seconds = trio.current_time() - self._begun
         self._counter.add(self._label, outcome)
-        if log.isEnabledFor(logging.DEBUG):
-            log.debug(
-                "%s %s: %s in %.3f s (%s, %s)",
-                self._method,
-                shown(self._url),
-                outcome,
-                trio.current_time() - self._begun,
-                self._label,
-                self.id,
-            )
+        self._server.ended(self._method, self._label, self._pool.value, outcome, seconds)
+        level = logging.INFO if outcome in _FAILED or outcome.startswith("5") else logging.DEBUG
+        if log.isEnabledFor(level):
+            self._say(level, outcome, seconds)
+
+    def _say(self, level: int, outcome: str, seconds: float) -> None:
+        fields = {
+            "request": self.id,
+            "method": self._method,
+            "url": shown(self._url),
+            "outcome": outcome,
+            "seconds": round(seconds, 4),
+            "call": self._label,
+        }
+        log.log(
+            level,
+            "%s %s: %s in %.3f s (%s, %s)",
+            *(self._method, fields["url"], outcome, seconds, self._label, self.id),
+            extra={"fields": fields},
+        )
 
     def _outcome(self, error: BaseException | None) -> str:
         match error:

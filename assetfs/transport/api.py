@@ -163,7 +163,7 @@ class ApiSide:
 
     async def _send(self, call: Call, pool: Pool, read_timeout: float) -> Response:
         """Send once and read the whole answer. Raises Failure, ProtocolViolation."""
-        with self._accounts.begin(call.label, call.method, call.url) as entry:
+        with self._accounts.begin(call.label, call.method, call.url, pool) as entry:
             answer = await self._exchange(call, pool, read_timeout, entry)
             entry.outcome = str(answer.status)
             return answer

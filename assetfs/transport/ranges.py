@@ -37,7 +37,7 @@ from assetfs.transport.pool import Seat, WirePool
 from assetfs.transport.proxy import proxy_for, tunnel
 from assetfs.transport.redaction import checked
 from assetfs.transport.retry import Failure, Repetitions, Stage
-from assetfs.transport.types import Head, Interpret, TransportOptions
+from assetfs.transport.types import Head, Interpret, Pool, TransportOptions
 from assetfs.transport.wire import Cut, Wire, open_wire
 
 DRAIN = 64 << 10
@@ -221,7 +221,7 @@ class ContentSide:
     ) -> Hop | None:
         """Send once; land what comes, or return where it redirects to."""
         origin = origin_of(url)
-        with self._accounts.begin(job.label, "GET", url) as entry:
+        with self._accounts.begin(job.label, "GET", url, Pool.CONTENT) as entry:
             wire = await seat.wire(fresh=fresh)
             course = _Course(Stage.STALE if wire.served else Stage.SENT)
             try:

@@ -65,6 +65,7 @@ class FileSystem:
         owner: Ownership,
         timeouts: Timeouts,
         status: Callable[[], object],
+        metrics: Callable[[], bytes] | None = None,
         writeback: WriteBack | None = None,
         show_virtual: bool = False,
         clock: Callable[[], float] = time.monotonic,
@@ -90,7 +91,7 @@ class FileSystem:
         self.hidden = Hidden(repository, clock, timeouts.listings)
         self.links = Links(self)
         self.finding = Finding(repository, PREFIX, clock)
-        self.virtual = Virtual(self.finding, self.links.place, status, writeback)
+        self.virtual = Virtual(self.finding, self.links.place, status, writeback, metrics)
         self.writeback = writeback
         self.files = Files(self)
         self.tree = Tree(self)

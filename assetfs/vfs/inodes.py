@@ -80,7 +80,7 @@ class Inodes:
         if known is not None:
             return known
         raw = blake2b(node.id.encode("utf-8", "surrogatepass"), digest_size=8, person=_KINDS[node.kind]).digest()
-        number = int.from_bytes(raw, "big") >> 1
+        number = int.from_bytes(raw, "big") >> 8  # 56 bits: the rest says which of several repositories
         while number <= ROOT or number in self._by_number:
             number += 1
         return number

@@ -1,6 +1,7 @@
 """Virtual files: `.assetfs/` at the root of every mount, which answers to its name and is not listed.
 
     .assetfs/status.json      what the mount is doing, made anew at every open
+    .assetfs/metrics          the same in numbers, as Prometheus reads them
     .assetfs/search/<query>/  links to what the server finds; so `tags/<tag>/` and `recent/` (`finding.py`)
     .assetfs/by-id/<id>       a link to where the node is in the tree
     .assetfs/uploads/<n>.txt  one for everything that is still owed to the server: what, where, why
@@ -46,14 +47,17 @@ class Virtual:
         place: Callable[[NodeId], Awaitable[list[bytes]]],
         status: Callable[[], object],
         writeback: WriteBack | None,
+        metrics: Callable[[], bytes] | None = None,
     ) -> None:
         self._finding = finding
         self._place = place
         self._status = status
         self._writeback = writeback
+        self._metrics = metrics
         self.folder = self._node("", Kind.FOLDER)
         self._entries = {
             b"status.json": self._node("status.json", Kind.FILE, size=0),
+            **({b"metrics": self._node("metrics", Kind.FILE, size=0)} if metrics is not None else {}),
             b"by-id": self._node("by-id", Kind.FOLDER),
             b"uploads": self._node("uploads", Kind.FOLDER),
         }
@@ -108,6 +112,8 @@ class Virtual:
         """The bytes of a virtual file, now."""
         if node.id == PREFIX + "status.json":
             return msgspec.json.format(msgspec.json.encode(self._status())) + b"\n"
+        if node.id == PREFIX + "metrics" and self._metrics is not None:
+            return self._metrics()
         if node.id.startswith(f"{UPLOADS}/") and self._writeback is not None:
             staged = self._owed().get(node.name.encode())
             if staged is not None:

@@ -71,7 +71,7 @@ class Uploader:
         self._owner = owner
         self._repository = repository
         self._clock = clock
-        self._parallel = parallel
+        self.parallel = parallel
         self._queue: list[tuple[float, int, Staged]] = []
         """A heap by due time, then by the order of closing. An entry whose file is not QUEUED any more, or is due at
         another time, is passed over."""
@@ -123,7 +123,7 @@ class Uploader:
                 return min(due - now, LONGEST_WAIT)
             elif self.unreachable and now < self._knock:
                 return self._knock - now
-            elif self._running >= (1 if self.unreachable else self._parallel):
+            elif self._running >= (1 if self.unreachable else self.parallel):
                 break
             else:
                 heapq.heappop(self._queue)
@@ -145,7 +145,11 @@ class Uploader:
                 self._owner.save(staged)
                 await self._owner.settling.complete_copies(staged)
                 await staged.complete()
-                node = await self._send(staged)
+                number = staged.entry.number
+                with self._owner.store.transfers.under_way(
+                    "upload", place(staged.entry), staged.size, lambda: self._owner.accounts.sent.get(number, 0)
+                ):
+                    node = await self._send(staged)
                 if staged.generation == generation and staged.entry.state is State.UPLOADING:
                     self._owner.settling.settle(staged, node)
                     self.counts["uploaded"] += 1
