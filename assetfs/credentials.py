@@ -33,18 +33,71 @@ def find(
 ) -> str | None:
     """The credential for the profile or URL `name`, or None if no place has one. `called` is what its users call it."""
     if VARIABLE in environ:
-        return _clean(environ[VARIABLE], VARIABLE)
+        return cleaned(environ[VARIABLE], VARIABLE)
     if file is not None:
-        return _clean(read_private(file), str(file))
+        return cleaned(read_private(file), str(file))
     if command:
-        return _clean(_run(command), "the output of credential_command")
+        return cleaned(_run(command), "the output of credential_command")
     directory = environ.get("CREDENTIALS_DIRECTORY")
     for candidate in (name, "assetfs") if directory else ():
         place = Path(directory or "", candidate)
         if "/" not in candidate and place.is_file():
-            return _clean(_read(place), f"systemd's credential {candidate}")
+            return cleaned(_read(place), f"systemd's credential {candidate}")
     kept = _from_keyring(name)
-    return None if kept is None else _clean(kept, f"the keyring's {called}")
+    return None if kept is None else cleaned(kept, f"the keyring's {called}")
+
+
+def place(name: str, *, environ: Mapping[str, str], file: Path | None, command: Sequence[str]) -> str:
+    """Where `find` would take it from, for people. Nothing is read."""
+    if VARIABLE in environ:
+        return f"{VARIABLE} in the environment"
+    if file is not None:
+        return f"credential_file {file}"
+    if command:
+        return f"credential_command {command[0]}"
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    for candidate in (name, "assetfs") if directory else ():
+        if "/" not in candidate and Path(directory or "", candidate).is_file():
+            return f"systemd's credential {candidate}"
+    return "the keyring, if it has one: assetfs login"
+
+
+def keyring_or_fail() -> None:
+    """Raises CredentialError where nothing can be kept: no keyring is installed, or no desktop keeps one."""
+    try:
+        import keyring
+        from keyring.backends import fail
+    except ImportError:
+        raise CredentialError(
+            "the keyring is not installed: pip install 'assetfs[keyring]', or use credential_file"
+        ) from None
+    if isinstance(keyring.get_keyring(), fail.Keyring):
+        raise CredentialError("this machine has no keyring to keep it in: use credential_file or credential_command")
+
+
+def keep(name: str, secret: str) -> None:
+    """Put it into the keyring. Raises CredentialError."""
+    import keyring
+    from keyring.errors import KeyringError
+
+    try:
+        keyring.set_password(SERVICE, name, secret)
+    except (KeyringError, RuntimeError, OSError) as error:
+        raise CredentialError(f"the keyring does not take it ({type(error).__name__}): is it locked?") from None
+
+
+def forget(name: str) -> None:
+    """Take it out of the keyring. Raises CredentialError where it has none."""
+    keyring_or_fail()
+    import keyring
+    from keyring.errors import KeyringError, PasswordDeleteError
+
+    try:
+        keyring.delete_password(SERVICE, name)
+    except PasswordDeleteError:
+        raise CredentialError(f"the keyring has nothing of {name}") from None
+    except (KeyringError, RuntimeError, OSError) as error:
+        raise CredentialError(f"the keyring does not answer ({type(error).__name__}): is it locked?") from None
 
 
 def missing(called: str) -> CredentialError:
@@ -54,7 +107,7 @@ def missing(called: str) -> CredentialError:
     )
 
 
-def _clean(text: str, where: str) -> str:
+def cleaned(text: str, where: str) -> str:
     """Without its one trailing newline; the rest must be one line, because it becomes a header."""
     text = text.removesuffix("\n").removesuffix("\r")
     if not text.strip():

@@ -8,15 +8,20 @@ from pathlib import Path
 from assetfs.failure import Failure
 
 
-def sources(incomplete: str) -> list[str]:
-    """Names in the configuration file, and folders."""
+def names(incomplete: str) -> list[str]:
+    """Names in the configuration file."""
     from assetfs.config.load import repositories
 
     try:
-        _, names = repositories(environ=os.environ)
+        _, found = repositories(environ=os.environ)
     except Failure:
-        names = []
-    return [name for name in names if name.startswith(incomplete)] + folders(incomplete)
+        return []
+    return [name for name in found if name.startswith(incomplete)]
+
+
+def sources(incomplete: str) -> list[str]:
+    """Names in the configuration file, and folders."""
+    return names(incomplete) + folders(incomplete)
 
 
 def mountpoints(incomplete: str) -> list[str]:

@@ -58,6 +58,25 @@ class Document:
         return self._number("uploads", "failed")
 
     @property
+    def transfers(self) -> list[dict[str, Any]]:
+        """Uploads and downloads that are on their way."""
+        found = self.content.get("transfers")
+        return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+    @property
+    def errors(self) -> int:
+        """Errors in the log of the last hour."""
+        part = self.content.get("last_hour")
+        counts = part.get("counts") if isinstance(part, dict) else None
+        return int(counts.get("error", 0)) if isinstance(counts, dict) else 0
+
+    @property
+    def parts(self) -> list[str]:
+        """The folders of a mount of several repositories."""
+        found = self.content.get("parts")
+        return list(found) if isinstance(found, dict) else []
+
+    @property
     def requests(self) -> int:
         """Requests that were sent to the server since the mount."""
         return self._number("requests", "total")

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from assetfs.cli import document, verbs
+from assetfs.cli import complete, document, verbs
 from assetfs.config import values
 from assetfs.failure import Failure, Status
 
@@ -22,7 +22,9 @@ _AGAIN = 5.0
 
 
 def flush(
-    mountpoint: Annotated[Path, typer.Argument(metavar="MOUNTPOINT", help="The mounted folder.")],
+    mountpoint: Annotated[
+        Path, typer.Argument(metavar="MOUNTPOINT", help="The mounted folder.", autocompletion=complete.mountpoints)
+    ],
     timeout: Annotated[str, typer.Option(metavar="TIME", help="How long to wait at most.")] = "10m",
 ) -> int:
     """Upload everything now, and wait for it."""

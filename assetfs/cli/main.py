@@ -23,12 +23,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "flush": ("assetfs.cli.flush:flush", "Send what is owed to the server now, and wait until nothing is."),
     "uploads": ("assetfs.cli.uploads:uploads", "What is owed to the server: list, retry, discard, export."),
     "status": ("assetfs.cli.status:status", "What is mounted, and how it is."),
+    "cache": ("assetfs.cli.cache:cache", "What is kept of a repository on this disk: show, clear."),
+    "config": ("assetfs.cli.config:config", "What is in force, and who said so; a file to begin with."),
+    "login": ("assetfs.cli.login:login", "Ask for the credential, try it, and keep it in the keyring."),
+    "doctor": ("assetfs.cli.doctor:doctor", "What is missing here and on the way to the server, and how to mend it."),
     "demo": ("assetfs.cli.demo:demo", "A repository with sample assets, mounted: look around, or take the tour."),
     "sandbox": ("assetfs.cli.sandbox:sandbox", "One of the embedded servers alone, for tests and trials."),
+    "completion": ("assetfs.cli.completion:completion", "What makes a shell complete this command."),
+    "manual": ("assetfs.cli.manual:manual", "Write the manual pages."),
     "serve": ("assetfs.cli.serve:serve", "What a detached mount runs."),
 }
 """Name to where it is, and its line of help."""
-HIDDEN = {"serve"}
+HIDDEN = {"serve", "manual"}
 
 EPILOG = (
     "[bold]Examples[/bold]\n\n"

@@ -18,7 +18,17 @@ import typer
 from assetfs import credentials
 from assetfs.backends import Option, available
 from assetfs.cli import complete, launch, mountinfo, preflight
-from assetfs.config import OPTIONS, TABLE, ConfigError, MountConfig, Recipe, find_secret, mount_config, mount_options
+from assetfs.config import (
+    OPTIONS,
+    TABLE,
+    ConfigError,
+    MountConfig,
+    Recipe,
+    find_secret,
+    mount_config,
+    mount_options,
+    shown,
+)
 from assetfs.config.load import of_ours
 
 HELP = """Mount a repository as a drive.
@@ -38,7 +48,6 @@ EPILOG = (
     "[bold]Exit status[/bold]: 0 mounted, 1 failed, 2 wrong usage or configuration, 3 the server cannot be reached, "
     "4 the credential is missing or refused."
 )
-_METAVARS: dict[type, str] = {int: "N", float: "TIME", Path: "PATH", tuple: "LIST", str: "TEXT"}
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,35 +189,15 @@ def _backend_panels() -> Iterator[tuple[str, list[Option]]]:
 def _flag(option: Option, panel: str) -> tuple[Any, Any]:
     """The type and typer's description of one row. Values stay text: the table reads them, as in every other place."""
     dashed = option.name.replace("_", "-")
-    default = _shown(option)
-    text = f"{option.help} [dim]{default}[/dim]" if default else option.help
+    default = shown.default(option)
+    text = f"{option.help} [dim]({default})[/dim]" if default else option.help
     if option.type is bool:
         names = f"--{dashed}/--no-{dashed}"
         return bool | None, typer.Option(names, help=text, rich_help_panel=panel, show_default=False)
-    metavar = "|".join(option.choices) or _METAVARS.get(option.type, "TEXT")
+    metavar = shown.metavar(option)
     return str | None, typer.Option(
         f"--{dashed}", metavar=metavar, help=text, rich_help_panel=panel, show_default=False
     )
-
-
-def _shown(option: Option) -> str:
-    """A default as people write it."""
-    value = option.default
-    if value in (None, "", "auto", ()) or "Default:" in option.help:
-        return ""
-    if isinstance(value, bool):
-        return "(yes)" if value else ""
-    if option.name == "umask":
-        return f"({value:03o})"
-    if isinstance(value, tuple):
-        return ""
-    if option.type is float and not isinstance(value, bool):
-        return f"({value:g}s)"
-    if isinstance(value, float):
-        return f"({value:.0%})"
-    if isinstance(value, int) and value >= 1 << 20:
-        return f"({value >> 20}M)"
-    return f"({value})"
 
 
 def _places(words: Sequence[str]) -> tuple[str, Path | None]:

@@ -7,69 +7,59 @@ Every mount is asked at the same time and with one deadline. A record without a 
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
 
-from assetfs.cli import document, mountinfo, records
+from assetfs.cli import complete, document, mountinfo, records, view
+from assetfs.cli.view import Seen
 from assetfs.failure import Failure, Status
 
 DEADLINE = 3.0
 """Seconds that a mount has to say how it is."""
 
 
-_UNFOLDED = 1000
-"""Columns where no person looks: every mount on one line."""
-
-
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """One mount as it was found."""
-
-    mountpoint: Path
-    source: str
-    state: str
-    """What the mount says (`ok`), or `hangs`, `dead` (a mount without daemon), `gone` (a daemon's record alone)."""
-    record: records.Record | None = None
-    told: document.Document | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "mountpoint": str(self.mountpoint),
-            "source": self.source,
-            "state": self.state,
-            "pid": self.record.pid if self.record else None,
-            "started": self.record.started.isoformat(timespec="seconds") if self.record else None,
-            "log": self.record.log if self.record else None,
-            "status": dict(self.told.content) if self.told else None,
-        }
-
-
 def status(
-    mountpoint: Annotated[Path | None, typer.Argument(metavar="[MOUNTPOINT]", help="This one only.")] = None,
+    mountpoint: Annotated[
+        Path | None,
+        typer.Argument(metavar="[MOUNTPOINT]", help="This one only, in full.", autocompletion=complete.mountpoints),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Again every two seconds, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="A live view, until Ctrl-C.")] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of --json's `status`, and end.")
+    ] = False,
 ) -> int:
     """What is mounted, and how it is."""
+    if schema:
+        return _schema()
+    only = None if mountpoint is None else mountinfo.real(mountpoint)
+    if watch and not as_json:
+        return view.watch(lambda: look(only), in_full=only is not None)
     while True:
-        found = look(None if mountpoint is None else mountinfo.real(mountpoint))
+        found = look(only)
         if as_json:
             shown = [seen.as_json() for seen in found]
             print(json.dumps(shown if mountpoint is None else shown[0], indent=None if watch else 2), flush=True)
         else:
-            _show(found, clear=watch)
+            view.show(found, in_full=only is not None)
         for seen in found:
             if seen.state == "gone":
                 records.remove(seen.mountpoint)
         if not watch:
             return Status.DONE if all(seen.state not in ("hangs", "dead", "gone") for seen in found) else Status.FAILED
-        time.sleep(2)
+        time.sleep(view.EVERY)
+
+
+def _schema() -> int:
+    from assetfs.daemon.status import Document
+
+    print(json.dumps(msgspec.json.schema(Document), indent=2))
+    return Status.DONE
 
 
 def look(only: Path | None) -> list[Seen]:
@@ -100,51 +90,3 @@ def _look(place: Path, mounted: mountinfo.Mounted | None, record: records.Record
         state = "dead" if mountinfo.is_dead(place) else "ok"
         return Seen(mountpoint=place, source=source, state=state, record=record)
     return Seen(mountpoint=place, source=source, state=told.state, record=record, told=told)
-
-
-_ADVICE = {
-    "hangs": "does not answer: assetfs umount --force ends it",
-    "dead": "has lost its daemon: assetfs umount, then mount again",
-    "gone": "is no longer mounted; its daemon ended without a farewell",
-}
-
-
-def _show(found: Sequence[Seen], *, clear: bool) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _UNFOLDED)
-    if clear:
-        console.clear()
-    if not found:
-        console.print("Nothing is mounted.")
-        return
-    table = Table(box=box.SIMPLE)
-    for heading in ("MOUNTPOINT", "SOURCE"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("STATE", "SINCE", "TO UPLOAD", "FAILED", "REQUESTS"):
-        table.add_column(heading, no_wrap=True)
-    for seen in found:
-        told = seen.told
-        table.add_row(
-            str(seen.mountpoint),
-            seen.source,
-            seen.state,
-            _since(seen.record),
-            *((str(told.pending), str(told.failed), str(told.requests)) if told else ("?", "?", "?")),
-        )
-    console.print(table)
-    for seen in found:
-        if seen.state in _ADVICE:
-            console.print(f"{seen.mountpoint} {_ADVICE[seen.state]}", markup=False, soft_wrap=True)
-
-
-def _since(record: records.Record | None) -> str:
-    if record is None:
-        return "?"
-    seconds = int((datetime.now(UTC) - record.started).total_seconds())
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"

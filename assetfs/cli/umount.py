@@ -18,7 +18,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from assetfs.cli import document, mountinfo, records
+from assetfs.cli import complete, document, mountinfo, records
 from assetfs.config import values
 from assetfs.failure import Failure, Status
 
@@ -36,7 +36,9 @@ class User(msgspec.Struct, frozen=True):
 
 
 def umount(
-    mountpoint: Annotated[Path, typer.Argument(metavar="MOUNTPOINT", help="The mounted folder.")],
+    mountpoint: Annotated[
+        Path, typer.Argument(metavar="MOUNTPOINT", help="The mounted folder.", autocompletion=complete.mountpoints)
+    ],
     timeout: Annotated[str, typer.Option(metavar="TIME", help="How long to wait for uploads.")] = "60s",
     force: Annotated[bool, typer.Option("--force", help="Cut off a mount that hangs.")] = False,
     lazy: Annotated[bool, typer.Option("--lazy", help="Take it away now, and let those who use it finish.")] = False,

@@ -15,14 +15,21 @@ from typing import Annotated, Any
 
 import typer
 
-from assetfs.cli import document, mountinfo, verbs
+from assetfs.cli import complete, document, mountinfo, verbs
 from assetfs.failure import Failure, Status
 
 _COLUMNS = ("NUMBER", "STATE", "SIZE", "TRIES", "WHAT", "WHY")
 
 
 def uploads(
-    mountpoint: Annotated[str, typer.Argument(metavar="MOUNTPOINT|SOURCE", help="A mount, or a repository's name.")],
+    mountpoint: Annotated[
+        str,
+        typer.Argument(
+            metavar="MOUNTPOINT|SOURCE",
+            help="A mount (or one repository's folder in it), or a repository's name.",
+            autocompletion=complete.mountpoints,
+        ),
+    ],
     action: Annotated[str, typer.Argument(metavar="[list|retry|discard|export]", help="Default: list.")] = "list",
     rest: Annotated[
         list[str] | None, typer.Argument(metavar="[N [DEST]]", help="The number; for export also where to.")
@@ -41,6 +48,9 @@ def uploads(
     if action == "list":
         _expect(words, 0, "list takes no number")
         told = verbs.account(place) if place is not None else None
+        if told is not None and told.parts:
+            folders = ", ".join(f"{place}/{part}" for part in told.parts)
+            raise Failure(f"{place} has several repositories: name one of {folders}", Status.USAGE)
         owed = told.uploads if told is not None else _journal(mountpoint, state_dir)
         _list(owed, told, as_json=as_json)
         return Status.DONE

@@ -17,9 +17,12 @@ _SET = "import os, sys; os.setxattr(sys.argv[1], sys.argv[2], sys.argv[3].encode
 
 
 def mount_at(mountpoint: Path) -> Path:
-    """The real path of a mount of ours. Raises Failure."""
+    """The real path of a mount of ours, or of one repository's folder in it. Raises Failure."""
     place = mountinfo.real(mountpoint)
     mounted = mountinfo.at(place)
+    above = mountinfo.at(place.parent) if mounted is None else None
+    if above is not None and above.ours and place.name in account(place.parent).parts:
+        return place
     if mounted is None:
         raise Failure(f"{place} is not mounted: assetfs status shows what is", Status.USAGE)
     if not mounted.ours:
@@ -38,7 +41,11 @@ def account(place: Path) -> document.Document:
 
 
 def tell(place: Path, verb: str, value: str) -> None:
-    """Have the mount do something. Raises Failure when it will not."""
+    """Have the mount do something, or each repository in it. Raises Failure when it will not."""
+    if parts := account(place).parts:
+        for part in parts:
+            tell(place / part, verb, value)
+        return
     try:
         mountinfo.ask(
             _SECONDS, sys.executable, "-I", "-c", _SET, str(place / ".assetfs"), f"user.assetfs.{verb}", value

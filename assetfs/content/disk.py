@@ -151,12 +151,12 @@ class DiskCache:
     Those that were used longest ago go first, open ones never."""
 
     def __init__(self, folder: Path, repository: str, *, limit: int, free: int) -> None:
-        self._folder = folder / hashlib.blake2b(repository.encode(), digest_size=8).hexdigest()
+        self.folder = folder / hashlib.blake2b(repository.encode(), digest_size=8).hexdigest()
         self._limit = limit
         self._free = free
         self._lock = threading.Lock()
         self._open: set[Path] = set()
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.used = sum(self._weight(path) for path in self._maps())
 
     def limits(self, limit: int, free: int) -> None:
@@ -164,7 +164,7 @@ class DiskCache:
         self._limit, self._free = limit, free
 
     def _maps(self) -> Iterator[Path]:
-        return self._folder.glob("*/*.map")
+        return self.folder.glob("*/*.map")
 
     @staticmethod
     def _weight(path: Path) -> int:
@@ -176,7 +176,7 @@ class DiskCache:
 
     def _place(self, node: str, version: str) -> tuple[Path, str]:
         key = hashlib.blake2b(f"{node}\0{version}".encode("utf-8", "surrogatepass"), digest_size=15).hexdigest()
-        return self._folder / key[:2] / key[2:], key
+        return self.folder / key[:2] / key[2:], key
 
     def has(self, node: str, version: str) -> bool:
         """Whether there is a cache file. One stat(2): may be called on the loop."""
@@ -224,15 +224,19 @@ class DiskCache:
     def _short(self, size: int) -> bool:
         if self.used + size > self._limit:
             return True
-        space = os.statvfs(self._folder)
+        space = os.statvfs(self.folder)
         return space.f_bavail * space.f_frsize - size < self._free
 
     def _evict(self, size: int) -> None:
         """Drop the least recently used closed files until `size` fits, and a tenth of the limit more."""
         ages: list[tuple[float, Path]] = []
+        there = 0
         for path in self._maps():
             with contextlib.suppress(OSError):
                 ages.append((path.stat().st_mtime, path.with_suffix("")))
+                there += self._weight(path)
+        with self._lock:
+            self.used = min(self.used, there)  # somebody else may have cleared the folder
         for _, path in sorted(ages):
             with self._lock:
                 if not self._short(size + self._limit // 10):
@@ -244,6 +248,16 @@ class DiskCache:
                     path.with_suffix(suffix).unlink(missing_ok=True)
                 self.used -= weight
                 log.debug("evicted %s, %d bytes", path.name, weight)
+
+    def census(self) -> tuple[int, int]:
+        """How many files there are, and how many of them have every block."""
+        files = complete = 0
+        for path in self._maps():
+            with contextlib.suppress(OSError):
+                raw = path.read_bytes()
+                files += 1
+                complete += len(raw) >= _HEADER.size and 0 not in array("Q", raw[_HEADER.size :])
+        return files, complete
 
     def clear(self) -> int:
         """Drop everything that is not open; returns the bytes freed."""

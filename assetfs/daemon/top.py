@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from pathlib import Path
 
 import trio
 
 from assetfs.config import MountConfig
-from assetfs.content.catalogue import Catalogue
 from assetfs.content.store import ContentStore
 from assetfs.daemon.part import Part, timeouts
 from assetfs.daemon.status import together
@@ -46,10 +44,11 @@ class Mount:
     def _root(self, nursery: trio.Nursery) -> FileSystem:
         repository = Nothing()
         config = self.config
+        catalogue = self.parts[0].status.store.catalogue
         return FileSystem(
             repository,
             repository.folder,
-            ContentStore(repository, Catalogue(Path(":memory:")), None, nursery, memory=1 << 20, downloads=1, window=0),
+            ContentStore(repository, catalogue, None, nursery, memory=1 << 20, downloads=1, window=0),
             nursery,
             owner=Ownership(config.uid, config.gid, config.umask, True),
             timeouts=timeouts(config),

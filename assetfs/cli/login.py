@@ -1,0 +1,75 @@
+"""`assetfs login`: ask for the credential, try it on the server, and keep it in the keyring only if it opens it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import trio
+import typer
+
+from assetfs import credentials
+from assetfs.cli import complete
+from assetfs.config import MountConfig, effective, mount_config, mount_options
+from assetfs.failure import Failure, Status
+from assetfs.repository import Identity, NotAuthenticated, RepositoryError
+
+
+def login(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="Name of a repository, or a URL.", autocompletion=complete.names),
+    ],
+    file: Annotated[
+        Path | None, typer.Option("--config", help="Configuration file. Default: ~/.config/assetfs/config.toml")
+    ] = None,
+    lists: Annotated[list[str] | None, typer.Option("-o", metavar="NAME=VALUE,…", help="As for mount.")] = None,
+    forget: Annotated[bool, typer.Option("--forget", help="Take it out of the keyring.")] = False,
+) -> int:
+    """Ask for the credential, try it, and keep it in the keyring."""
+    settings = effective(source, given=mount_options(lists or []).settings, environ=os.environ, file=file)
+    if forget:
+        credentials.forget(settings.name)
+        print(f"The keyring has no {settings.backend.secret_name} of {settings.name} any more.")
+        return Status.DONE
+    credentials.keyring_or_fail()
+    secret = _ask(f"{settings.backend.secret_name} for {settings.name}: ")
+    identity = try_out(mount_config(settings, Path("/"), secret=secret))
+    credentials.keep(settings.name, secret)
+    print(f"{identity.server} at {identity.url} knows you as {identity.user}; the keyring has it.")
+    return Status.DONE
+
+
+def _ask(prompt: str) -> str:
+    """From the terminal without an echo; one line from a pipe otherwise."""
+    try:
+        typed = getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline()
+    except EOFError:
+        typed = ""
+    return credentials.cleaned(typed, "what was typed")
+
+
+def try_out(config: MountConfig) -> Identity:
+    """Who the server says that we are. Raises Failure."""
+    from assetfs.backends import available
+
+    async def connect() -> Identity:
+        repository = available()[config.address.backend].open(config.address, config.transport)
+        try:
+            with trio.fail_after(config.timeout):
+                return await repository.connect()
+        finally:
+            with trio.CancelScope(shield=True), trio.move_on_after(5):
+                await repository.close()
+
+    try:
+        return trio.run(connect)
+    except NotAuthenticated as error:
+        raise Failure(f"{error}: it is not kept", Status.REFUSED) from None
+    except RepositoryError as error:
+        raise Failure(str(error), Status.UNREACHABLE if error.transient else Status.FAILED) from None
+    except trio.TooSlowError:
+        raise Failure(f"{config.source} did not answer in time", Status.UNREACHABLE) from None
