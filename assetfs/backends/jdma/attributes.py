@@ -1,18 +1,19 @@
 """Extended attributes, in the protocol's own terms (section 6).
 
-Nearly all of it is in the listings, and costs nothing. What costs a request is read by its name only. Verbs do something
-when they are set; they are never listed, so that copying attributes never recalls or deletes anything.
+Nearly all of it is in the listings, and costs nothing. What costs a request is read by its name only. Verbs do
+something when they are set; they are never listed, so that copying attributes never recalls or deletes anything.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from assetfs.backends.jdma.nodes import Nodes
 from assetfs.backends.jdma.recalls import Where
 from assetfs.backends.jdma.tree import Row, Tree
-from assetfs.backends.jdma.wire import Batch, BatchStage, User, name_of
+from assetfs.backends.jdma.wire import Batch, BatchStage, Request, User, name_of
 from assetfs.repository import Attribute, Forbidden, Metadata, Unsupported, ValueRejected
 
 PREFIX = "user.jdma."
@@ -87,11 +88,13 @@ def of_file(batch: Batch, row: Row, where: Where, *, pinned: bool | None) -> Met
     return found
 
 
-def of_draft(stage: str, label: str, request: str = "") -> Metadata:
-    """A folder that is not committed, or not through yet."""
-    found = {f"{PREFIX}stage": _fixed(stage), LABEL: _fixed(label)}
-    if request:
-        found[REQUEST] = _fixed(request)
+def of_draft(label: str, state: Mapping[str, Any], newest: Request | None) -> Metadata:
+    """A folder that is not committed, or not through yet; `state` is its ledger's."""
+    number = state.get("batch")
+    found = {f"{PREFIX}stage": _fixed("DRAFT" if number is None else "PUTTING"), LABEL: _fixed(label)}
+    if number is not None:
+        found[f"{PREFIX}id"] = _fixed(number)
+        found[REQUEST] = _fixed(newest if newest is not None else f"{state['request']} {state['kind']}")
     return found
 
 
@@ -102,12 +105,12 @@ def backends(names: Mapping[str, str]) -> bytes:
 # ---- values that are set ------------------------------------------------------------------------------------------
 
 
-def checked(changes: Mapping[str, bytes | None], known: Metadata) -> dict[str, bytes | None]:
-    """Changes that can be made on something with these attributes. Raises Forbidden for what is read-only, Unsupported
-    for what there is not, ValueRejected for values that the server would refuse or misunderstand."""
+def checked(changes: Mapping[str, bytes | None], known: Metadata, *, batch: bool) -> dict[str, bytes | None]:
+    """Changes that can be made on something with these attributes; a `batch` may have no label. Raises Forbidden for
+    what is read-only, Unsupported for what there is not, ValueRejected for values that do not fit."""
     for name, value in changes.items():
         attribute = known.get(name)
-        if attribute is None and name not in (LABEL,):
+        if attribute is None and not (batch and name == LABEL):
             raise Unsupported(f"{name} is no attribute of this")
         if attribute is not None and not attribute.writable:
             raise Forbidden(f"{name} cannot be changed here")
@@ -116,6 +119,16 @@ def checked(changes: Mapping[str, bytes | None], known: Metadata) -> dict[str, b
         if value is not None:
             CHECKS[name](text_of(value))
     return dict(changes)
+
+
+def edits(wished: Mapping[str, bytes | None]) -> dict[str, str | bool]:
+    """What is to be changed of the user."""
+    found: dict[str, str | bool] = {}
+    if (email := wished.get(EMAIL)) is not None:
+        found["email"] = text_of(email)
+    if (notify := wished.get(NOTIFY)) is not None:
+        found["notify"] = notify == b"1"
+    return found
 
 
 def check_label(label: str) -> None:

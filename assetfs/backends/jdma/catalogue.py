@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
+import msgspec
 import trio
 from cachetools import LRUCache
 
@@ -56,6 +57,8 @@ class Catalogue:
         """Trees of batches that are not on storage, for a while."""
         self._reading = trio.Lock()
         self._too_much = False
+        self.on_tree: Callable[[], None] = lambda: None
+        """Called when the files of one more batch are known."""
 
     # ---- batches --------------------------------------------------------------------------------------------------
 
@@ -103,9 +106,12 @@ class Catalogue:
         except NotFound:
             return None
 
-    def changed(self, batch: Batch) -> None:
-        """We changed it ourselves."""
-        self._batches[batch.id] = batch
+    def relabelled(self, number: int, label: str) -> Batch:
+        """We gave it another label ourselves. Raises NotFound."""
+        if number not in self._batches:
+            raise NotFound(f"there is no batch {number}")
+        self._batches[number] = msgspec.structs.replace(self._batches[number], label=label)
+        return self._batches[number]
 
     def stale(self) -> None:
         """The next who asks gets a new list."""
@@ -200,6 +206,7 @@ class Catalogue:
         self._unsettled.pop(content.id, None)
         with suppress(ValueError):  # more files than are kept for all batches together
             self._trees[content.id] = tree
+        self.on_tree()
         return tree
 
     async def settle(self, content: Content) -> Tree:

@@ -1,9 +1,9 @@
 """The wire: who asks, listings, and the four requests that change something (sections 2 and 4).
 
-There is no authentication: the server believes the `name` that it is told. So there is one name per client, and nothing
-that comes from a file, an attribute or an answer ever becomes it. Bodies are whole bytes, because a chunked body is read
-as empty; paths have the slash that spares a redirect; credentials of the storage are always an object of texts, because
-anything else leaks a batch that nobody asked for (trap 1).
+There is no authentication: the server believes the `name` that it is told. So there is one name per client, and
+nothing that comes from a file, an attribute or an answer ever becomes it. Bodies are whole bytes, because a chunked
+body is read as empty; paths have the slash that spares a redirect; credentials of the storage are always an object of
+texts, because anything else leaks a batch that nobody asked for (trap 1).
 
 A POST is never sent twice: one that may have arrived raises `Unavailable`, and the caller finds out what came of it.
 """
@@ -75,7 +75,7 @@ class Client:
 
     async def user(self) -> User:
         """Who we are. Raises NotInitialised."""
-        return await self._get("user", User, "user")
+        return await self._get("user", User, "user", {})
 
     async def storages(self) -> dict[str, str]:
         """The storages behind the server: names by id."""
@@ -84,15 +84,15 @@ class Client:
 
     async def batches(self, workspace: str | None = None) -> list[Batch]:
         """Our own batches; with a workspace, everybody's in it. Raises NotFound, Forbidden."""
-        return (await self._get("migration/", Batches, "batches", **_everybodys(workspace))).migrations
+        return (await self._get("migration/", Batches, "batches", _everybodys(workspace))).migrations
 
     async def batch(self, number: int) -> Batch:
         """One batch, with what lists leave out."""
-        return await self._get("migration/", Batch, "batch", migration_id=number)
+        return await self._get("migration/", Batch, "batch", {"migration_id": number})
 
     async def files(self, number: int) -> Content:
         """What is in one batch."""
-        found = await self._get("file/", Contents, "files", self._large, migration_id=number, digest=1)
+        found = await self._get("file/", Contents, "files", {"migration_id": number, "digest": 1}, self._large)
         if [one.id for one in found.migrations] != [number]:
             raise ProtocolViolation("JDMA listed another batch than the one asked for")
         return found.migrations[0]
@@ -100,18 +100,23 @@ class Client:
     async def all_files(self, workspace: str | None = None) -> list[Content]:
         """What is in all of our batches, or in everybody's in a workspace. Raises ProtocolViolation where that is more
         than one answer may hold."""
-        return (await self._get("file/", Contents, "all files", **_everybodys(workspace), digest=1)).migrations
+        return (await self._get("file/", Contents, "all files", {**_everybodys(workspace), "digest": 1})).migrations
 
     async def requests_made(self) -> list[Request]:
         """Our own requests, as far as the server remembers them."""
-        return (await self._get("request", Requests, "requests")).requests
+        return (await self._get("request", Requests, "requests", {})).requests
 
     async def request(self, number: int) -> Request:
         """One request, with its files and why it failed. Raises NotFound: it is forgotten after some days."""
-        return await self._get("request", Request, "request", request_id=number)
+        return await self._get("request", Request, "request", {"request_id": number})
 
     async def _get(
-        self, path: str, type_: type[T], label: str, transport: Transport | None = None, **parameters: object
+        self,
+        path: str,
+        type_: type[T],
+        label: str,
+        parameters: Mapping[str, object],
+        transport: Transport | None = None,
     ) -> T:
         query = urlencode({"name": self.name, **parameters})
         answer = await (transport or self._transport).request(

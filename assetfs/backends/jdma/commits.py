@@ -117,10 +117,7 @@ class Commits:
         if manifest is None:
             return False
         now = await trio.to_thread.run_sync(drafts.described, draft.path, draft.key)
-        if there and now.entries == manifest.entries:
-            return True
-        # What was sent may have arrived after all: it is another batch then, and a folder that is in use stays.
-        return False
+        return there and now.entries == manifest.entries
 
     async def _prepare(self, draft: Draft, label: str, kind: RequestType, storage: str, ledger: Ledger) -> None:
         def prepare() -> Path:

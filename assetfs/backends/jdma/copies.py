@@ -73,7 +73,9 @@ class Copies:
         """Those files of a retrieval that have been checked."""
         for item in record.items:
             if item.seen is not None and not item.failure:
-                self.add(Copy(item.pk, record.batch, record.key, record.target, item.relative, item.size, item.seen, now))
+                self.add(
+                    Copy(item.pk, record.batch, record.key, record.target, item.relative, item.size, item.seen, now)
+                )
 
     def add(self, copy: Copy) -> None:
         self.drop(copy.pk)
@@ -90,7 +92,7 @@ class Copies:
     def of_batch(self, batch: int) -> list[Copy]:
         return [copy for copy in self._copies.values() if copy.batch == batch]
 
-    def keys(self) -> set[str]:
+    def records(self) -> set[str]:
         """Retrievals of which something is online."""
         return {copy.key for copy in self._copies.values()}
 

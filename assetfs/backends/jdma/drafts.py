@@ -1,8 +1,8 @@
 """What a draft must be before it is handed over, and what is handed over (section 5, 7.7). Everything here blocks.
 
-The server gets a clone of the draft in a folder of its own: the same files under another name (hard links), so that the
-draft stays readable while the server keeps the clone locked, and survives when MIGRATE removes it. What the clone had is
-written down with both checksums, and compared with the server's listing before anything local goes away.
+The server gets a clone of the draft in a folder of its own: the same files under another name (hard links), so that
+the draft stays readable while the server keeps the clone locked, and survives when MIGRATE removes it. What the clone
+had is written down with both checksums, and compared with the server's listing before anything local goes away.
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ LOOK = 60.0
 
 
 class Engine:
-    """Does what wishes need. `parallel` retrievals at a time, one per batch; `limit` bytes of copies, None: no limit."""
+    """Does what wishes need. `parallel` retrievals at a time, one per batch; `limit` is the most bytes of copies, None
+    where there is no limit."""
 
     def __init__(
         self,
@@ -74,17 +75,21 @@ class Engine:
         self._ends: dict[int, Request | None] = {}
         self._unsure: list[Retrieval] = []
         """Intents that the last daemon left."""
+        self._strays: dict[str, int] = {}
+        """Folders in `get/` that no record is of, and their batches."""
         self._moved: dict[int, set[int]] = {}
         self.pins: set[int] = set()
         self.newest: dict[int, Request] = {}
         """The newest request of each batch, as it was listed last."""
         retrieving.on_listed = self._note
+        catalogue.on_tree = self._batch_known
 
     # ---- at the start ---------------------------------------------------------------------------------------------
 
     def load(self) -> None:
         """Take over what the last daemon left. Blocks; call it in a thread, before anything else."""
         self.pins = self._journal.pins()
+        strays = self._stage.targets()
         for record in self._journal.retrievals():
             if record.request is not None:
                 self._retrieving.known.add(record.request)
@@ -96,12 +101,14 @@ class Engine:
                 self._recalls.flies(record)
                 self._next_poll = self._clock()
             self._recalls.copies.take(record, record.created)
-            if record.state in (State.DONE, State.FAILED) and record.key not in self._recalls.copies.keys():
+            if record.state in (State.DONE, State.FAILED) and record.key not in self._recalls.copies.records():
                 self._clean(record)
+            strays.pop(record.target, None)
+        self._strays = strays
 
     def _clean(self, record: Retrieval) -> None:
         """Nothing of a retrieval is of use any more. Blocks."""
-        if self._stage.remove(self._stage.local / "get" / record.target):
+        if record.stray or self._stage.remove(self._stage.local / "get" / record.target):
             self._journal.remove(record)
 
     # ---- requests that others wait for ----------------------------------------------------------------------------
@@ -135,6 +142,7 @@ class Engine:
         except (RepositoryError, OSError) as reason:
             log.warning("recalls do not go on now: %s", reason)
             self._next_poll = self._clock() + self._poll_max
+        await self._adopt()
         for record in [r for r in self._recalls.flying.values() if r.state is State.ARRIVED]:
             await self._check(record)
         if self._clock() >= self._next_look:
@@ -199,7 +207,9 @@ class Engine:
                 self._give_up(number, taken, reason)
                 return
             log.warning("files of batch %d cannot be asked for now: %s", number, reason)
-            self._recalls.put_back(number, taken, self._clock() + (self._poll_min if isinstance(reason, Lost) else AGAIN))
+            self._recalls.put_back(
+                number, taken, self._clock() + (self._poll_min if isinstance(reason, Lost) else AGAIN)
+            )
         except RepositoryError as reason:
             self._give_up(number, taken, reason)
         except OSError as reason:
@@ -252,7 +262,7 @@ class Engine:
         return gone
 
     def _forget_empty(self) -> None:
-        kept = self._recalls.copies.keys()
+        kept = self._recalls.copies.records()
         for record in self._journal.retrievals():
             if record.state is State.DONE and record.key not in kept:
                 self._clean(record)
@@ -326,12 +336,27 @@ class Engine:
         checked = await trio.to_thread.run_sync(self._verifying.part, record, files, first)
         self._recalls.copies.take(record, self._clock())
         for item in record.items if record.state is not State.ARRIVED else checked:
-            if item.seen is None and item.failure:
-                log.warning("batch %d, %s: %s", record.batch, item.path, item.failure)
-            self._recalls.came(item.pk, ProtocolViolation(item.failure or record.failure) if item.seen is None else None)
+            error = ProtocolViolation(item.failure or record.failure) if item.seen is None else None
+            if error is not None:
+                log.warning("batch %d, %s: %s", record.batch, item.path, error)
+            self._recalls.came(item.pk, None if record.stray else error)
         self.moved(record.batch, *(item.pk for item in checked))
         if record.state is not State.ARRIVED:
             self._recalls.landed(record)
+
+    def _batch_known(self) -> None:
+        if self._strays:
+            self._recalls.wished.set()
+
+    async def _adopt(self) -> None:
+        """Check folders that a lost journal has left, once somebody has listed their batch."""
+        for name, batch in list(self._strays.items()):
+            tree = self._catalogue.known(batch)
+            if tree is not None:
+                del self._strays[name]
+                record = await trio.to_thread.run_sync(self._verifying.stray, name, tree)
+                if record is not None:
+                    self._recalls.flies(record)
 
     async def _look(self) -> None:
         """Drop copies from the index that are gone, or look different."""

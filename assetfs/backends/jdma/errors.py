@@ -85,7 +85,9 @@ def refusal(status: int, content: bytes, doing: str) -> RepositoryError:
         said = ""
     if status < 500:
         if said.startswith(_UNSEEN[0]) and _UNSEEN[1] in said:
-            return StageUnseen(f"JDMA refused {doing}: it does not see our folder on the shared disk: check stage_server")
+            return StageUnseen(
+                f"JDMA refused {doing}: it does not see our folder on the shared disk: check stage_server"
+            )
         for part, make, words in TEXTS:
             if part in said:
                 return make(f"JDMA refused {doing}: {words}")

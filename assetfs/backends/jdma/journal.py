@@ -1,8 +1,8 @@
 """The journal of the stage: which request brings what to which folder (7.8).
 
-The server cannot be asked for the target of a request, so what is not written down is lost. One file per record, written
-beside and renamed, durable when `save` returns. An intent is written before its request is sent; whoever finds one
-without an answer asks the server what came of it before anything is sent again.
+The server cannot be asked for the target of a request, so what is not written down is lost. One file per record,
+written beside and renamed, durable when `save` returns. An intent is written before its request is sent; whoever finds
+one without an answer asks the server what came of it before anything is sent again.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ class Retrieval(msgspec.Struct, kw_only=True):
     common: str = ""
     """The folder that was uploaded, as this request's answer betrayed it."""
     failure: str = ""
+    stray: bool = False
+    """Found on the disk, without a record: nobody has asked for it, as far as we know."""
 
     def step(self, state: State) -> None:
         """Go on to another state; one that the table does not have is a fault of ours."""

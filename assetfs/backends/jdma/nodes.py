@@ -3,14 +3,13 @@
     root                    w:<workspace>
     b<batch>                b<batch>f<file>       b<batch>/<relative path of a folder>
 
-Numbers are the server's own and are never used again; a folder inside a batch has none, but its path never changes. What
-a batch is called does: its id does not.
+Numbers are the server's own and are never used again; a folder inside a batch has none, but its path never changes.
+What a batch is called does: its id does not.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import msgspec
 
@@ -140,5 +139,3 @@ class Nodes:
         for end in [at for at, letter in enumerate(path) if letter == "/"] + [len(path)] * bool(path):
             found.append(self.folder(batch, path[:end]))
         return found
-
-

@@ -1,7 +1,7 @@
 """Where each file is, who wants it, and what became of that (7.5, 7.6).
 
-`Recalls` takes wishes and answers questions, at once and without I/O; `engine.py` does what they need. A file that could
-not be brought stays failed for a while, with its reason; who asks explicitly tries again at once.
+`Recalls` takes wishes and answers questions, at once and without I/O; `engine.py` does what they need. A file that
+could not be brought stays failed for a while, with its reason; who asks explicitly tries again at once.
 """
 
 from __future__ import annotations
@@ -53,7 +53,14 @@ class Recalls:
     """Wishes and states. Times are seconds of `clock`."""
 
     def __init__(
-        self, wants: Wants, allowance: Allowance, copies: Copies, clock: Callable[[], float], *, foreign: bool, name: str
+        self,
+        wants: Wants,
+        allowance: Allowance,
+        copies: Copies,
+        clock: Callable[[], float],
+        *,
+        foreign: bool,
+        name: str,
     ) -> None:
         self.wants = wants
         self.copies = copies

@@ -37,7 +37,7 @@ class Lost(Unavailable):
 
 
 class Retrieving:
-    """Sends retrievals, and finds out what came of those without an answer. `pause` is the seconds between two looks."""
+    """Sends retrievals, and finds out what came of those without an answer. `pause` is seconds between two looks."""
 
     def __init__(self, client: Client, stage: Stage, journal: Journal, *, pause: float) -> None:
         self._client = client
@@ -156,7 +156,9 @@ def _common(names: Sequence[str], filelist: Sequence[str]) -> str | None:
     if len(names) != len(filelist):
         return None
     found = [
-        name.removesuffix(f"/{short}") for name, short in zip(names, filelist, strict=True) if name.endswith(f"/{short}")
+        name.removesuffix(f"/{short}")
+        for name, short in zip(names, filelist, strict=True)
+        if name.endswith(f"/{short}")
     ]
     for common in sorted(set(found), key=len):
         if [_cut(name, common) for name in names] == list(filelist):

@@ -54,10 +54,21 @@ def _commit(text: str) -> str:
 
 
 OPTIONS = (
-    Option("stage", Path, None, "Our folder on the disk that the server sees, too. Without one, nothing is brought or sent."),
+    Option(
+        "stage",
+        Path,
+        None,
+        "Our folder on the disk that the server sees, too. Without one, nothing is brought or sent.",
+    ),
     Option("stage_server", str, None, "The same folder as the server sees it, where its path is another one."),
     Option("workspaces", str, "", "Workspaces to show, with commas; one's own are shown in any case."),
-    Option("scope", str, "user", "Whose batches: one's own (user), or everybody's (workspace).", choices=("user", "workspace")),
+    Option(
+        "scope",
+        str,
+        "user",
+        "Whose batches: one's own (user), or everybody's (workspace).",
+        choices=("user", "workspace"),
+    ),
     Option("storage", str, None, "Where new batches go: elastictape, objectstore. Default: that of credentials_file."),
     Option("credentials_file", Path, CREDENTIALS, "The official client's file with the credentials of storages."),
     Option(
@@ -73,7 +84,9 @@ OPTIONS = (
     Option("recall_foreign", bool, False, "Opening files of other people's batches brings them, too."),
     Option("auto_recall_files", int, 100, "Files that opening may bring within an hour; attributes may bring more."),
     Option("auto_recall_bytes", int, 10 << 30, "Bytes that opening may bring within an hour.", _size),
-    Option("stage_max_bytes", int, None, "Copies on the shared disk together; the oldest go. Default: no limit.", _size),
+    Option(
+        "stage_max_bytes", int, None, "Copies on the shared disk together; the oldest go. Default: no limit.", _size
+    ),
     Option("commit", str, "attribute", "When drafts become batches: by attribute, or when idle (idle:1h).", _commit),
     Option("poll_min", float, 5.0, "Shortest time between two questions about requests.", _seconds),
     Option("poll_max", float, 60.0, "Longest time between two questions about requests.", _seconds),

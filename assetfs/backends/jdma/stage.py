@@ -14,6 +14,7 @@ comes from other people: it is opened below its folder, without following a link
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -28,6 +29,8 @@ FOLDERS = ("get", "put", "drafts", "stuck", ".assetfs")
 PRIVATE = 0o700
 ROOM = 0.05
 """What must be free beyond the bytes that are brought: the server writes folders and archives besides."""
+
+_TARGET = re.compile(r"(\d{1,18})-[0-9a-f]{8}")
 
 
 class BadStage(Forbidden):
@@ -139,6 +142,11 @@ class Stage:
         """Bytes in all, and free."""
         found = os.statvfs(self.local)
         return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+
+    def targets(self) -> dict[str, int]:
+        """Folders that look as if a retrieval had made them: names, and the batches in them."""
+        found = ((name, _TARGET.fullmatch(name)) for name in os.listdir(self.local / "get"))
+        return {name: int(match[1]) for name, match in found if match}
 
     # ---- what lies there ------------------------------------------------------------------------------------------
 

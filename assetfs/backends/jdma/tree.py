@@ -106,8 +106,8 @@ def common_folder(paths: Iterable[str]) -> str:
 
 
 def ancestors(paths: Iterable[str], top: str) -> list[str]:
-    """Every folder above the files and below `top`, once. A folder that a retrieval does not name stays root's, and what
-    is in it can never be removed (7.4)."""
+    """Every folder above the files and below `top`, once. A folder that a retrieval does not name stays root's, and
+    what is in it can never be removed (7.4)."""
     found: dict[str, None] = {}
     for path in paths:
         folder = path.rpartition("/")[0]
@@ -131,6 +131,8 @@ def unpacked(data: bytes) -> Content:
     number, archives = msgspec.json.decode(data, type=_Packed)
     found = []
     for name, rows in archives:
-        files = [File(pk=pk, path=path, size=size, digest=sum_, digest_format=kind) for pk, path, size, sum_, kind in rows]
+        files = [
+            File(pk=pk, path=path, size=size, digest=sum_, digest_format=kind) for pk, path, size, sum_, kind in rows
+        ]
         found.append(Archive(archive_id=name, files=files))
     return Content(id=number, archives=found)

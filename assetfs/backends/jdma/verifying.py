@@ -1,7 +1,7 @@
 """Checking what a retrieval brought (7.6): each file is there, is a regular file, and has its size and its digest.
 
-That the server calls a request completed proves nothing: it loses files in silence, and gives a target's owner back what
-others put there. So every byte is read once before a file counts as online.
+That the server calls a request completed proves nothing: it loses files in silence. So every byte is read once before
+a file counts as online.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from pathlib import Path
 
 from assetfs.backends.jdma.checksums import fits
 from assetfs.backends.jdma.copies import looks
+from assetfs.backends.jdma.drafts import files_of
 from assetfs.backends.jdma.journal import Item, Journal, Retrieval, State
 from assetfs.backends.jdma.stage import Stage, beneath
+from assetfs.backends.jdma.tree import Tree
 from assetfs.backends.jdma.wire import File
 from assetfs.repository import NotFound
 
@@ -50,6 +52,36 @@ class Verifying:
             record.step(State.DONE if good else State.FAILED)
         self._journal.save(record)
         return done
+
+    def stray(self, name: str, tree: Tree) -> Retrieval | None:
+        """A record of a folder that has none, in ARRIVED; None where nothing in it is of the batch."""
+        place = self._stage.local / "get" / name
+        there = {path for path, entry in files_of(place) if entry.is_file(follow_symlinks=False)}
+        common = tree.base
+        while True:
+            start = len(common.rstrip("/")) + 1
+            items = [
+                Item(row.file.pk, row.file.path, row.file.size, row.file.path[start:])
+                for row in tree.rows.values()
+                if row.file.size and row.file.path[start:] in there
+            ]
+            if items or common == "/":
+                break
+            common = os.path.dirname(common)
+        if not items:
+            return None
+        record = Retrieval(
+            key=name,
+            batch=tree.batch,
+            target=name,
+            items=items,
+            after=0,
+            created=time.time(),
+            state=State.ARRIVED,
+            stray=True,
+        )
+        self._journal.save(record)
+        return record
 
 
 def check(place: Path, item: Item, file: File | None) -> None:

@@ -1,8 +1,8 @@
 """The queue of wishes: which offline files are wanted, and when a request for them is due (7.6). Pure.
 
-The server takes half a minute for the smallest retrieval, whatever is in it, and one after the other: few large ones are
-what it wants. So wishes for one batch are gathered in a window that every new one prolongs; there is one retrieval per
-batch at a time, and what comes meanwhile goes into the next.
+The server takes half a minute for the smallest retrieval, whatever is in it, and one after the other: few large ones
+are what it wants. So wishes for one batch are gathered in a window that every new one prolongs; there is one retrieval
+per batch at a time, and what comes meanwhile goes into the next.
 
 What plain opens may ask for in an hour is limited, so that an indexer does not empty the tape.
 """

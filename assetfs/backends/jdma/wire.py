@@ -126,7 +126,7 @@ class Requests(msgspec.Struct, frozen=True):
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"pk": "pk "}):
-    """One file of a batch. The key of its number ends in a blank. `path` is where it came from, and not to be trusted."""
+    """One file of a batch. The key of its number ends in a blank. `path` is where it came from: not to be trusted."""
 
     pk: int
     path: str
