@@ -4,10 +4,14 @@ Parameters go in the body, where access logs do not see the token. A token lasts
 long it still does: it is used until it is refused, then one login serves all who wait, and the call is made once more.
 No cookie is sent with calls, because PHP would make them wait for each other; the one that comes with an answer stands
 for the user as well, and is what the pages want.
+
+The secret is an API key or the password. Behind it, after a blank, may stand a one-time code for an account with a
+second factor, or a token that such a code has brought (`signing.py`).
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -33,6 +37,8 @@ SESSION_SECONDS = 15 * 60
 DETAILS_IN_FLIGHT = 8
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 KEY_LENGTH = 32
+TOKEN_MARK = "token:"
+CODE = re.compile(r"(?P<secret>.+) (?P<extra>\d{4,10}|token:[A-Za-z0-9]{32})")
 
 
 class Client:
@@ -41,7 +47,12 @@ class Client:
     def __init__(self, transport: Transport, address: Address) -> None:
         self.transport = transport
         self.token = ""
+        self.anonymous = not address.user
+        """Nobody in particular: what is public can be read."""
         self._address = address
+        found = CODE.fullmatch(address.secret)
+        self._secret = found["secret"] if found else address.secret
+        self._extra = found["extra"] if found else ""
         self._login = trio.Lock()
         self.ahead = 0.0
         """Seconds that the server's clock is ahead of ours, by its last answer."""
@@ -63,7 +74,7 @@ class Client:
         return await self._call(method, kind, repeatable, bulk, params)
 
     async def _call(self, method: str, kind: Any, repeatable: bool, bulk: bool, params: Mapping[str, Any]) -> Any:
-        form = {"method": f"midas.{method}", **params, "token": self.token}
+        form = {"method": f"midas.{method}", **params, **({"token": self.token} if self.token else {})}
         answer = await self._post(method, form, repeatable, Pool.CONTENT if bulk else Pool.API)
         self._note_time(answer.headers.get("date"))
         cookie = answer.headers.get("set-cookie", "").partition(";")[0]
@@ -96,28 +107,31 @@ class Client:
                 await self.log_in()
 
     async def log_in(self) -> None:
-        """Get a token with the secret, which is an API key or a password. Raises NotAuthenticated."""
-        secret = self._address.secret
-        looks_like_key = len(secret) == KEY_LENGTH and secret.isalnum()
-        if looks_like_key:
+        """Get a token with the secret. Raises NotAuthenticated; OneTimeCode where a code is wanted that is not there,
+        or was used."""
+        extra, self._extra = self._extra, ""  # a code serves once, and so does a kept token: it has its own end
+        if extra.startswith(TOKEN_MARK):
+            self.token = extra.removeprefix(TOKEN_MARK)
+            return
+        if len(self._secret) == KEY_LENGTH and self._secret.isalnum():
             try:
-                await self._with_key(secret)
+                self.token = await self._with_key(self._secret, extra)
                 return
             except OneTimeCode:
                 raise
             except NotAuthenticated:
                 pass  # a password may look like a key
         try:
-            form = {"method": "midas.user.apikey.default", "email": self._address.user, "password": secret}
+            form = {"method": "midas.user.apikey.default", "email": self._address.user, "password": self._secret}
             answer = await self._post("user.apikey.default", form, True, Pool.API)
             found = read(opened(answer, "user.apikey.default").data, dict[str, str], "user.apikey.default")
         except NotAuthenticated:
             raise NotAuthenticated(
                 "Midas takes neither this e-mail address with this API key nor with it as a password"
             ) from None
-        await self._with_key(found["apikey"])
+        self.token = await self._with_key(found["apikey"], extra)
 
-    async def _with_key(self, key: str) -> None:
+    async def _with_key(self, key: str, code: str) -> str:
         appname = self._address.options.get("appname") or "Default"
         form = {"method": "midas.login", "email": self._address.user, "apikey": key, "appname": appname}
         answer = await self._post("login", form, True, Pool.API)
@@ -126,46 +140,65 @@ class Client:
             raise NotAuthenticated("the API key is wrong, or does not belong to this application name")
         found = read(opened(answer, "login").data, dict[str, str], "login")
         if "token" not in found:
-            raise OneTimeCode("the account asks for a one-time code, which a mount cannot give")
-        self.token = found["token"]
+            found = await self._with_code(found.get("mfa_token_id", ""), code)
+        return str(found["token"])
 
-    async def rest(self, path: str, body: object) -> None:
-        """PUT a JSON body to the REST face: the only way to send typed metadata in bulk."""
-        used = self.token
+    async def _with_code(self, number: str, code: str) -> dict[str, str]:
+        """The second half of a login: one attempt for each number."""
+        if not code:
+            raise OneTimeCode("the account asks for a one-time code: run `assetfs login`, which asks you for it")
+        form = {"method": "midas.mfa.otp.login", "mfaTokenId": number, "otp": code}
+        answer = await self._post("mfa.otp.login", form, False, Pool.API)
+        envelope = envelope_of(answer, "mfa.otp.login")
+        if envelope.stat != "ok":
+            raise OneTimeCode("the one-time code is wrong, or was used: run `assetfs login` with a new one")
+        found: dict[str, str] = read(envelope.data, dict[str, str], "mfa.otp.login")
+        return found
+
+    async def rest(self, path: str, body: Mapping[str, object]) -> Any:
+        """PUT a JSON body to the REST face, which is the only way to send typed metadata in bulk. Returns its data."""
         for _ in range(2):
+            used = self.token
             answer = await self.transport.request(
                 "PUT",
                 f"rest/{path}",
                 label=path.rpartition("/")[0],
-                content=msgspec.json.encode({**_mapping(body), "token": self.token}),
+                content=msgspec.json.encode({**body, "token": used}),
                 headers={"Content-Type": "application/json", "Accept": "application/json"},
                 repeatable=True,
             )
             if answer.status == 200:
-                return
+                return plain_data(answer, path)
             error = _rest_error(answer, path)
             if not isinstance(error, InvalidToken):
                 raise error
             await self.renew(used)
         raise error
 
-    async def page(self, path: str, **params: object) -> bytes:
-        """POST to a page for people, in a session of the user."""
-        if self._session is None or self._session[1] < trio.current_time():
+    async def page(self, path: str, *, verb: str = "POST", **params: object) -> Response:
+        """A page for people, in a session of the user. Returns the answer, whatever its status below 500."""
+        if not self.anonymous and (self._session is None or self._session[1] < trio.current_time()):
             await self.call("user.folders")
-        if self._session is None:
-            raise ProtocolViolation("the server gives no session cookie")
+            if self._session is None:
+                raise ProtocolViolation("the server gives no session cookie")
+        form = urlencode({name: str(value) for name, value in params.items()})
         answer = await self.transport.request(
-            "POST",
-            path,
+            verb,
+            path if verb == "POST" else f"{path}?{form}",
             label=path,
-            content=urlencode({name: str(value) for name, value in params.items()}).encode(),
-            headers={**FORM, "Cookie": self._session[0]},
-            repeatable=False,
+            content=form.encode() if verb == "POST" else None,
+            headers={**FORM, **({"Cookie": self._session[0]} if self._session else {})},
+            repeatable=verb == "GET",
         )
-        if answer.status != 200:
+        if answer.status >= 500:
             raise status_error(answer.status, path)
-        return answer.content
+        return answer
+
+    async def location(self, method: str, **params: Any) -> str | None:
+        """Where a call that redirects would send us; None where it answers with an envelope, and refuses."""
+        form = {"method": f"midas.{method}", **params, **({"token": self.token} if self.token else {})}
+        answer = await self._post(method, form, True, Pool.API)
+        return answer.headers.get("location") if answer.status == 302 else None
 
     async def send(self, params: Mapping[str, object], content: Content, length: int) -> None:
         """PUT bytes of an upload. The upload token in the query is all that the server asks for."""
@@ -203,9 +236,12 @@ class Client:
         opened(answer, "upload.perform")
 
 
-def _mapping(body: object) -> Mapping[str, object]:
-    assert isinstance(body, Mapping)
-    return body
+def plain_data(answer: Response, doing: str) -> Any:
+    """The data of an answer of the REST face. Raises ProtocolViolation."""
+    try:
+        return msgspec.json.decode(answer.content, type=dict[str, Any]).get("data")
+    except msgspec.MsgspecError:
+        raise ProtocolViolation(f"the answer to {doing} is no JSON of this protocol") from None
 
 
 def envelope_of(answer: Response, doing: str) -> Envelope:

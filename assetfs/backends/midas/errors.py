@@ -16,6 +16,7 @@ from assetfs.repository import (
     ProtocolViolation,
     QuotaExceeded,
     RepositoryError,
+    TooLarge,
     Unavailable,
     Unsupported,
     ValueRejected,
@@ -53,6 +54,7 @@ MESSAGES: tuple[tuple[str, str, Make], ...] = (
     ("-150", "Login failed", NotAuthenticated),
     ("-150", "Unable to authenticate", NotAuthenticated),
     ("-150", "A folder already exists", Conflict),
+    ("-150", "Unable to find revision", NotFound),
     ("-150", "Parent doesn't exist", NotFound),
     ("-150", "Parent folder doesn't exist", NotFound),
     ("-150", "Invalid bitstream id", NotFound),
@@ -66,6 +68,10 @@ MESSAGES: tuple[tuple[str, str, Make], ...] = (
     ("-151", "This bitstream doesn't exist", NotFound),
     ("-151", "", Forbidden),
     ("-154", "", NotFound),
+    ("-1", "Syntax error in query", ValueRejected),
+    ("-1", "", Forbidden),
+    ("404", "", NotFound),
+    ("403", "", Forbidden),
     ("0", "This name is already used", Conflict),
     ("0", "Community already exists", Conflict),
     ("0", "Parent is a child of Folder", Conflict),
@@ -90,6 +96,8 @@ def status_error(status: int, doing: str) -> RepositoryError:
     """The error for an HTTP status of a call other than 200."""
     if status == 500:
         return Broke(f"the server failed with status 500 ({doing})")
+    if status == 413:
+        return TooLarge(f"the web server takes no body of this size ({doing})")
     if status in (401, 403):
         return NotAuthenticated(f"the web server asks for a login of its own ({doing})")
     if status >= 500 or status == 429:

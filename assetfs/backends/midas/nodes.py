@@ -1,8 +1,11 @@
 """Nodes from records: what of Midas is a folder, a file or a link (section 8).
 
-Ids: `root`, `communities`, `users`; `f<folder>`, `i<item>`, `b<bitstream>`. The root folder of a community shows under
-the community's name, that of a user as `First_Last`. An item is a file where its newest revision has one bitstream or
-none, a folder where it has several, and a link where its one bitstream is a URL.
+Ids: `root`, `communities`, `users`; `f<folder>`, `i<item>`, `b<bitstream>` in an item of several files, and those of
+`hidden.py`. The root folder of a community shows under the community's name, that of a user as `First_Last`. An item is
+a file where its newest revision has one bitstream or none, a folder where it has several, and a link where its one
+bitstream is a URL. With `items=dir` each is a folder, with `items=file` each is a file, of several files their zip.
+
+What a listing alone tells of an item (`listed`) is a file of a size and without a version: `stat` settles that.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import msgspec
 from assetfs.backends.midas.wire import (
     EMPTY_MD5,
     LINK,
+    PRIVATE,
     Bitstream,
     Community,
     Folder,
@@ -28,7 +32,10 @@ from assetfs.repository import Kind, Node, NodeId, NotFound, Rights
 
 ROOT, COMMUNITIES, USERS = "root", "communities", "users"
 PART = ".assetfs-"
-"""Names of items that are not complete: this and their uuid."""
+"""Names of items that are not complete: this and 32 digits."""
+AUTO, DIR, FILE = "auto", "dir", "file"
+"""Of the option `items`."""
+ZIP = "application/x-zip"
 _ID = re.compile(r"([fib])([1-9]\d{0,17})")
 _MD5 = re.compile("[0-9a-f]{32}")
 _URL = re.compile("https?://", re.IGNORECASE)
@@ -43,7 +50,11 @@ class Held(msgspec.Struct, frozen=True):
     folder: int = 0
     uuid: str = ""
     top: bool = False
-    """A root folder of a user or community: never deleted, moved or renamed."""
+    """A root folder of a user or community: never deleted or moved."""
+    community: int = 0
+    """Of the root folder of a community."""
+    content: bytes | None = None
+    """Of a file that this machine has made."""
 
 
 def held(node: Node) -> Held:
@@ -66,64 +77,91 @@ def is_part(name: str) -> bool:
 
 
 def synthetic(node: NodeId) -> Node:
-    """The root and the two folders in it."""
-    return Node(id=node, kind=Kind.FOLDER, name="" if node == ROOT else node, rights=Rights.READ, private=Held())
+    """The root and the two folders in it: communities can be made, and both have names that are not listed."""
+    name = "" if node == ROOT else node
+    rights = Rights.READ | Rights.WRITE if node == COMMUNITIES else Rights.READ
+    return Node(id=node, kind=Kind.FOLDER, name=name, rights=rights, open_ended=node != ROOT, private=Held())
 
 
 class Nodes:
-    """Makes nodes. `base` is the server's URL, `tops` the names of root folders."""
+    """Makes nodes. `base` is the server's URL, `items` the option of that name."""
 
-    def __init__(self, base: str, zone: tzinfo, user: User) -> None:
+    def __init__(self, base: str, zone: tzinfo, items: str = AUTO) -> None:
         self._base = base.rstrip("/")
         self._zone = zone
-        self.user = user
-        self.home = number(user.folder_id)
+        self.items = items
         self.communities: dict[int, Community] = {}
+        """By their root folders."""
+        self.homes: dict[int, str] = {}
+        """Names of the users that have been asked for, by their root folders."""
 
     def note(self, communities: list[Community]) -> None:
         """Remember which root folders belong to which communities."""
-        self.communities = {number(one.folder_id): one for one in communities}
+        self.communities |= {number(one.folder_id): one for one in communities}
 
-    def top_name(self, folder: Folder) -> str:
-        """What a root folder is called here."""
-        folder_id = number(folder.folder_id)
-        if folder_id == self.home:
-            return f"{self.user.firstname}_{self.user.lastname}"
-        found = self.communities.get(folder_id)
-        return folder.name if found is None else found.name
+    def meet(self, user: User) -> int:
+        """Remember a user's name, and nothing else of what the server tells everybody. Returns the root folder."""
+        home = number(user.folder_id)
+        self.homes[home] = f"{user.firstname}_{user.lastname}"
+        return home
 
     def folder(self, record: Folder) -> Node:
+        folder_id = number(record.folder_id)
         top = record.parent_id.startswith("-")
+        community = self.communities.get(folder_id) if top else None
+        name = community.name if community is not None else self.homes.get(folder_id, record.name) if top else ""
+        place = f"community/{community.community_id}" if community is not None else f"folder/{record.folder_id}"
         return Node(
             id=f"f{record.folder_id}",
             kind=Kind.FOLDER,
-            name=self.top_name(record) if top else record.name,
+            name=name or record.name,
             label=record.folder_id,
             mtime_ns=nanoseconds(record.date_update, self._zone),
             birth_ns=nanoseconds(record.date_creation, self._zone),
             rights=Rights.ALL,
-            url=f"{self._base}/folder/{record.folder_id}",
-            private=Held(folder=number(record.folder_id), uuid=record.uuid, top=top),
+            url=f"{self._base}/{place}",
+            private=Held(
+                folder=folder_id,
+                uuid=record.uuid if community is None else community.uuid,
+                top=top,
+                community=number(community.community_id) if community is not None else 0,
+            ),
         )
 
-    def item(self, record: Item) -> Node:
-        """The node of an item whose revisions are known."""
-        files = record.files
-        item_id = number(record.item_id)
-        common: dict[str, Any] = {
-            "id": f"i{item_id}",
+    def _common(self, record: Item) -> dict[str, Any]:
+        return {
+            "id": f"i{number(record.item_id)}",
             "name": record.name,
             "label": record.item_id,
             "mtime_ns": nanoseconds(record.date_update, self._zone),
             "birth_ns": nanoseconds(record.date_creation, self._zone),
             "url": f"{self._base}/item/{record.item_id}",
+            "links": len(record.owningfolders) or None,
+            "stamp": f"{record.date_update} {number(record.sizebytes)}",
         }
-        if len(files) > 1:
-            mine = Held(item=item_id, uuid=record.uuid)
-            return Node(kind=Kind.FOLDER, rights=Rights.READ | Rights.ANNOTATE, private=mine, **common)
-        mine = Held(item=item_id, uuid=record.uuid)
+
+    def listed(self, record: Item) -> Node:
+        """The node of an item that has one file, or whose files do not matter, by its listing alone."""
+        mine = Held(item=number(record.item_id), uuid=record.uuid)
+        if self.items == DIR:
+            return Node(kind=Kind.FOLDER, private=mine, **self._common(record))
+        return Node(kind=Kind.FILE, size=number(record.sizebytes), private=mine, **self._common(record))
+
+    def item(self, record: Item) -> Node:
+        """The node of an item whose revisions are known."""
+        files = record.files
+        mine = Held(item=number(record.item_id), uuid=record.uuid)
+        common = self._common(record)
+        if self.items == DIR or (self.items == AUTO and len(files) > 1):
+            return Node(kind=Kind.FOLDER, private=mine, **common)
         if not files:
             return Node(kind=Kind.FILE, size=0, version=EMPTY_MD5, digest=f"md5:{EMPTY_MD5}", private=mine, **common)
+        if len(files) > 1:
+            assert record.head is not None
+            version, rights = f"zip {record.head.itemrevision_id}", Rights.READ | Rights.ANNOTATE
+            return Node(
+                kind=Kind.FILE, version=version, mime=ZIP, measurable=False, rights=rights, private=mine, **common
+            )
         if files[0].mimetype == LINK:
             return Node(**_link(files[0]), private=mine, **common)
         return Node(
@@ -132,17 +170,26 @@ class Nodes:
             **common,
         )
 
-    def bitstream(self, record: Bitstream, item_id: int) -> Node:
-        """A file inside an item with several."""
+    def bitstream(self, record: Bitstream, item_id: int, *, old: bool = False) -> Node:
+        """A file inside an item with several; `old`: of any revision, and never changed."""
         link = record.mimetype == LINK
+        fields = {**_link(record)} if link else {**_content(record)}
+        if old:
+            fields["rights"] = Rights.READ
         return Node(
-            **(_link(record) if link else {**_content(record), "rights": Rights.READ}),
-            id=f"b{record.bitstream_id}",
+            **fields,
+            id=f"{'o' if old else 'b'}{record.bitstream_id}",
             name=record.name,
             label=record.bitstream_id,
             mtime_ns=nanoseconds(record.date, self._zone),
+            url=f"{self._base}/item/{item_id}",
             private=Held(id=0 if link else number(record.bitstream_id), item=item_id),
         )
+
+
+def is_private(record: Folder | Item | Community) -> bool:
+    """Whether nobody but those named may see it."""
+    return record.privacy != "0" if isinstance(record, Community) else record.privacy_status == PRIVATE
 
 
 def _content(record: Bitstream) -> dict[str, Any]:

@@ -20,6 +20,15 @@ EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 PRIVATE = "2"
 
 
+class Found(msgspec.Struct, frozen=True, gc=False):
+    """One item of Solr's answer: real types, other names, and the ids of the newest revision's bitstreams."""
+
+    id: str | int
+    name: str
+    size: str | int = 0
+    bitstreams: list[str | int] = []
+
+
 class Envelope(msgspec.Struct, frozen=True):
     """Every answer of the RPC face."""
 
@@ -50,6 +59,7 @@ class BitstreamInfo(msgspec.Struct, frozen=True, gc=False):
     mimetype: str
     checksum: str
     item_id: str
+    itemrevision_id: str
     date: str
 
     def plain(self) -> Bitstream:
@@ -61,6 +71,7 @@ class Revision(msgspec.Struct, frozen=True):
 
     itemrevision_id: str
     revision: str
+    date: str = ""
     changes: str = ""
     bitstreams: list[Bitstream] = []
 
@@ -79,7 +90,9 @@ class Item(msgspec.Struct, frozen=True):
     view: str = ""
     download: str = ""
     privacy_status: str = PRIVATE
+    folder_id: str = ""
     revisions: list[Revision] | None = None
+    owningfolders: list[Folder] = []
 
     @property
     def head(self) -> Revision | None:
@@ -113,13 +126,17 @@ class Community(msgspec.Struct, frozen=True):
     name: str
     folder_id: str
     uuid: str
+    description: str = ""
+    creation: str = ""
+    privacy: str = "0"
+    can_join: str = "1"
+    view: str = ""
 
 
 class User(msgspec.Struct, frozen=True):
     user_id: str
     firstname: str
     lastname: str
-    email: str
     folder_id: str
 
 
