@@ -98,6 +98,9 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How the id looks in a decorated name, `stem~<label>.ext`. Lower labels (shorter first) keep the plain name."""
     size: int | None = None
     version: str | None = None
+    stamp: str | None = None
+    """Of a file whose `version` a listing leaves out and `stat` tells (`Capabilities.settles`): what else changes with
+    its content. It is the same in both, and never None in either."""
     digest: str | None = None
     """`<algorithm>:<lower-case hex>` of the content, algorithm as hashlib names it."""
     mtime_ns: int | None = None
@@ -159,6 +162,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     walk: bool = False
     measure: bool = False
+    settles: bool = False
+    """Listings may have files with a `stamp` and a size and no version: the mount asks `stat` before one is opened."""
     create_folder: bool = False
     remove_folder: bool = False
     upload: bool = False

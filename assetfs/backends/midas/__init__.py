@@ -6,12 +6,29 @@ midas+https://ann%40example.org@host/midas     communities, and the user's own f
 from __future__ import annotations
 
 from assetfs.backends import Address, Backend, Option
+from assetfs.backends.midas.nodes import AUTO, DIR, FILE
 from assetfs.backends.midas.repository import MidasRepository
+from assetfs.backends.midas.revising import REPLACE, REVISION
 from assetfs.transport import TransportOptions
 
 OPTIONS = (
     Option("appname", str, "Default", "The application name that the API key belongs to."),
     Option("time_zone", str, "UTC", "The server's time zone (its setting time_zone): its dates do not say."),
+    Option(
+        "items",
+        str,
+        AUTO,
+        "What an item is here: a file, or a folder where it has several files (auto); always a folder with its files"
+        " (dir); always a file, a zip where it has several (file).",
+        choices=(AUTO, DIR, FILE),
+    ),
+    Option(
+        "overwrite",
+        str,
+        REVISION,
+        "New content makes a new revision (revision), or takes the old one's place in the newest (replace).",
+        choices=(REVISION, REPLACE),
+    ),
 )
 
 

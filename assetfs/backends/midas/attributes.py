@@ -10,24 +10,30 @@ import re
 from collections.abc import Sequence
 from urllib.parse import unquote
 
-from assetfs.backends.midas.wire import PRIVATE, Folder, Item, Value
+from assetfs.backends.midas.nodes import is_private
+from assetfs.backends.midas.wire import Community, Folder, Item, Value
 from assetfs.repository import Alias, Attribute, Forbidden, Metadata, Unsupported, ValueRejected
 
 PREFIX = "user.midas."
 META = f"{PREFIX}meta."
 DESCRIPTION, PRIVACY, MIME = f"{PREFIX}description", f"{PREFIX}privacy", f"{PREFIX}mimetype"
+CAN_JOIN = f"{PREFIX}can_join"
+CHOICES = {PRIVACY: ("Public", "Private"), CAN_JOIN: ("Everyone", "Invitation")}
+DICOM, THUMBNAIL = f"{PREFIX}extract_dicom", f"{PREFIX}thumbnail"
+"""Verbs: what is known of a DICOM file becomes metadata; `small` or `big` (or `big 800`) makes a thumbnail."""
 LONGEST_NAME = 255
 LONGEST_VALUE = 1024
 """Characters of a metadata value (MySQL, PostgreSQL)."""
 LONGEST_MIME = 30
 TYPES = ("text", "int", "double", "float", "bool", "long", "string")
-WRITABLE = (f"{META}*", DESCRIPTION, PRIVACY)
-READ_ONLY = frozenset(
+WRITABLE = (f"{META}*", DESCRIPTION, PRIVACY, MIME)
+LAZY = frozenset(
+    PREFIX + name for name in ("md5", "size", "bitstream_id", "revision", "revisions", "changes", "folders")
+)
+"""What listings leave out: they cost a request where nobody has asked for the item yet."""
+READ_ONLY = LAZY | frozenset(
     PREFIX + name
-    for name in (
-        *("id", "uuid", "type", "url", "md5", "size", "bitstream_id", "thumbnail_id"),
-        *("revision", "changes", "date_creation", "date_update", "view", "download"),
-    )
+    for name in ("id", "uuid", "type", "url", "thumbnail_id", "date_creation", "date_update", "view", "download")
 )
 KEYWORD = f"{META}subject.keyword"
 ALIASES = {
@@ -82,9 +88,9 @@ def check(name: str, value: bytes) -> str:
         raise ValueRejected(f"{name} is a text without NUL")
     if name == DESCRIPTION:
         return text
-    if name == PRIVACY:
-        if text not in ("Public", "Private"):
-            raise ValueRejected(f"{name} is Public or Private")
+    if name in CHOICES:
+        if text not in CHOICES[name]:
+            raise ValueRejected(f"{name} is {' or '.join(CHOICES[name])}")
         return text
     if name == MIME:
         if not 0 < len(text) <= LONGEST_MIME:
@@ -99,44 +105,64 @@ def check(name: str, value: bytes) -> str:
     return text
 
 
-def of_folder(record: Folder) -> Metadata:
-    """What a folder is known by."""
-    found = {
-        f"{PREFIX}id": Attribute(f"folder:{record.folder_id}".encode()),
-        f"{PREFIX}uuid": Attribute(record.uuid.encode()),
-        f"{PREFIX}type": Attribute(b"folder"),
-        PRIVACY: Attribute(b"Private" if record.privacy_status == PRIVATE else b"Public", True),
-        **_known("date_creation", record.date_creation),
-        **_known("date_update", record.date_update),
-    }
+def _base(kind: str, number: str, uuid: str, url: str | None) -> dict[str, Attribute]:
+    found = {**_known("id", f"{kind}:{number}"), **_known("type", kind), **_known("uuid", uuid)}
+    return {**found, **_known("url", url or "")}
+
+
+def _edited(record: Folder | Item | Community) -> dict[str, Attribute]:
+    """Privacy and description."""
+    found = {PRIVACY: Attribute(b"Private" if is_private(record) else b"Public", True)}
     if record.description:
         found[DESCRIPTION] = Attribute(record.description.encode(), True)
     return found
 
 
-def of_item(record: Item, values: Sequence[Value]) -> Metadata:
+def of_folder(record: Folder, url: str | None) -> Metadata:
+    """What a folder is known by."""
+    dates = {**_known("date_creation", record.date_creation), **_known("date_update", record.date_update)}
+    return {**_base("folder", record.folder_id, record.uuid, url), **_edited(record), **dates}
+
+
+def of_community(record: Community, url: str | None) -> Metadata:
+    """What a community is known by."""
+    joining = {CAN_JOIN: Attribute(b"Invitation" if record.can_join == "0" else b"Everyone", True)}
+    seen = {**_known("date_creation", record.creation), **_known("view", record.view)}
+    return {**_base("community", record.community_id, record.uuid, url), **_edited(record), **joining, **seen}
+
+
+def of_item(record: Item, values: Sequence[Value], url: str | None) -> Metadata:
     """What an item is known by."""
-    found = {
-        f"{PREFIX}id": Attribute(f"item:{record.item_id}".encode()),
-        f"{PREFIX}uuid": Attribute(record.uuid.encode()),
-        f"{PREFIX}type": Attribute(b"item"),
-        PRIVACY: Attribute(b"Private" if record.privacy_status == PRIVATE else b"Public", True),
-    }
+    found = {**_base("item", record.item_id, record.uuid, url), **_edited(record)}
     for name in ("date_creation", "date_update", "view", "download", "thumbnail_id"):
         found |= _known(name, getattr(record, name))
-    if record.description:
-        found[DESCRIPTION] = Attribute(record.description.encode(), True)
-    if record.head:
-        found |= {**_known("revision", record.head.revision), **_known("changes", record.head.changes)}
     if len(record.files) == 1:
-        file = record.files[0]
-        found |= {**_known("md5", file.checksum), **_known("size", file.sizebytes)}
-        found |= _known("bitstream_id", file.bitstream_id)
-        found[MIME] = Attribute(file.mimetype.encode(), True)
+        found[MIME] = Attribute(record.files[0].mimetype.encode(), True)
     for value in values:
         name = name_of(value)
         found[name] = Attribute(value.value.encode(), not name.startswith(f"{META}%23"))
     return found
+
+
+def of_bitstream(number: str, mime: str | None, url: str | None, *, old: bool) -> Metadata:
+    """What one of an item's several files is known by."""
+    found = _base("bitstream", number, "", url)
+    if mime:
+        found[MIME] = Attribute(mime.encode(), not old)
+    return found
+
+
+def lazy(name: str, record: Item) -> str:
+    """One of the attributes that cost a request; empty where the item has none. Not `revisions` and `folders`."""
+    file = record.files[0] if len(record.files) == 1 else None
+    head = record.head
+    return {
+        "md5": file.checksum.strip() if file else "",
+        "size": file.sizebytes if file else "",
+        "bitstream_id": file.bitstream_id if file else "",
+        "revision": head.revision if head else "",
+        "changes": head.changes if head else "",
+    }[name.removeprefix(PREFIX)]
 
 
 def _known(name: str, text: str) -> dict[str, Attribute]:

@@ -19,15 +19,19 @@ class _Refused(Forbidden):
     """Status 500: the token, or the right."""
 
 
+def _refused(head: Head) -> None:
+    if head.status == 500:
+        raise _Refused("the server does not deliver this file: the right to read it is missing")
+    if head.status in (301, 302, 303, 307, 308):
+        raise ProtocolViolation("the file is a link to another server, which is not followed")
+
+
 def interpreter(start: int, stop: int, size: int) -> Interpret:
     """How to read an answer to the range [start, stop) of a file of `size` bytes."""
     standard = closed_range(start, stop)
 
     def interpret(head: Head) -> Body:
-        if head.status == 500:
-            raise _Refused("the server does not deliver this file: the right to read it is missing")
-        if head.status in (301, 302, 303, 307, 308):
-            raise ProtocolViolation("the file is a link to another server, which is not followed")
+        _refused(head)
         body = standard(head)
         if body.total is not None and body.total != size:
             raise VersionChanged(f"the file has {body.total} bytes instead of {size}")
@@ -59,8 +63,32 @@ class Downloads:
                 raise
             await self._once(bitstream, size, told.reached, stop, told)
 
+    async def fetch_zip(self, item: int, start: int, stop: int, sink: Sink) -> None:
+        """Deliver [start, stop) of the zip of an item's files: always from its beginning, of a length that its end
+        tells."""
+        used = self._client.token
+        told = _Progress(sink, start)
+        try:
+            await self._zip_once(item, start, stop, told)
+        except _Refused:
+            await self._client.renew(used)
+            if self._client.token == used:
+                raise
+            await self._zip_once(item, told.reached, stop, told)
+
+    async def _zip_once(self, item: int, start: int, stop: int, sink: Sink) -> None:
+        def interpret(head: Head) -> Body:
+            _refused(head)
+            return closed_range(start, stop)(head)
+
+        query = urlencode({"items": item, **self._who()})
+        await self._client.transport.fetch(f"download/?{query}", start, stop, sink, label="zip", interpret=interpret)
+
+    def _who(self) -> dict[str, str]:
+        return {"authToken": self._client.token} if self._client.token else {}
+
     async def _once(self, bitstream: int, size: int, start: int, stop: int, sink: Sink) -> None:
-        query = urlencode({"bitstream": bitstream, "name": "f", "authToken": self._client.token})
+        query = urlencode({"bitstream": bitstream, "name": "f", **self._who()})
         await self._client.transport.fetch(
             f"download/?{query}",
             start,

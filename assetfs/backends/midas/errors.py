@@ -55,6 +55,7 @@ MESSAGES: tuple[tuple[str, str, Make], ...] = (
     ("-150", "Unable to authenticate", NotAuthenticated),
     ("-150", "A folder already exists", Conflict),
     ("-150", "Unable to find revision", NotFound),
+    ("-150", "Invalid parentid", NotFound),
     ("-150", "Parent doesn't exist", NotFound),
     ("-150", "Parent folder doesn't exist", NotFound),
     ("-150", "Invalid bitstream id", NotFound),

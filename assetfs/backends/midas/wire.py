@@ -133,6 +133,13 @@ class Community(msgspec.Struct, frozen=True):
     view: str = ""
 
 
+class Existing(msgspec.Struct, frozen=True):
+    """The answer of `item.exists`: empty where there is none."""
+
+    exists: str
+    item: Item | None = None
+
+
 class User(msgspec.Struct, frozen=True):
     user_id: str
     firstname: str

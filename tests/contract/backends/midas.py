@@ -21,13 +21,14 @@ SAMPLES = Samples(
     refused_name=None,
     hostile_names=("a/b.txt", "../../etc/x.txt", "line\nbreak.txt", "%2F.txt", "é e\u0301.txt", " blank .txt"),
     attribute=DESCRIPTION,
-    read_only="user.midas.md5",
+    read_only="user.midas.uuid",
     unknown="user.midas.nonsense",
     bad_values={
         DESCRIPTION: b"\xff\xfe",
         "user.midas.privacy": b"Secret",
         "user.midas.meta.count@int": b"many",
         "user.midas.meta.long": b"x" * 1025,
+        "user.midas.mimetype": b"x" * 31,
     },
     changed_names=("", "nul\0"),
 )
@@ -35,7 +36,7 @@ SAMPLES = Samples(
 # Section 9: nothing about items comes in bulk, so a cold listing asks for each one's file, and attributes for each
 # one's values. An upload looks whether the name is free, makes the item, gets a token, sends,
 # verifies, and gives it its name.
-BUDGET = Budget(connect=3, listing=51, metadata_of_many=50, small_read=1, upload=6, replace=5)
+BUDGET = Budget(connect=2, listing=2, metadata_of_many=50, small_read=2, upload=5, replace=5)
 
 
 class MidasWorld(World):

@@ -187,15 +187,16 @@ async def test_an_item_of_several_files_is_a_folder(
     for name, content in contents.items():
         world.client.put(item, name, content, revision="head")
     (series,) = (await listed(repository, area)).values()
-    assert (series.id, series.kind, Rights.WRITE in series.rights) == (f"i{item}", Kind.FOLDER, False)
+    assert (series.id, series.kind) == (f"i{item}", Kind.FOLDER)
     files = await listed(repository, series)
     assert {name: (await fetched(repository, node)).content for name, node in files.items()} == contents
     for node in files.values():
         assert await repository.stat(node.id) == node
         ((*_, above, last),) = await repository.locate(node.id)
         assert (above, last) == (series, node)
-    with pytest.raises(Forbidden):
-        repository.admit(series, "3.dcm", Kind.FILE)
+    repository.admit(series, "3.dcm", Kind.FILE)
+    with pytest.raises(Unsupported):
+        repository.admit(series, "below", Kind.FOLDER)
     with pytest.raises(NotEmpty):
         await repository.remove_folder(series, area)
 
@@ -212,7 +213,8 @@ async def test_a_link_to_anything_but_the_web_leads_nowhere(
 ) -> None:
     for number, url in enumerate(("/etc/passwd", "../../secret", "file:///etc/passwd")):
         world.client.call("link.create", folderid=area.id[1:], url=url, itemname=f"{number}", length=10)
-    for node in (await listed(repository, area)).values():
+    for found in (await listed(repository, area)).values():
+        node = await repository.stat(found.id)
         assert (node.kind, node.size, node.target) == (Kind.FILE, 0, None)
         assert (await fetched(repository, node)).content == b""
 
@@ -229,6 +231,9 @@ async def test_a_second_listing_asks_for_nothing_that_has_not_changed(
     after = await listed(repository, area)
     assert world.running.requests()["calls"] == {"folder.children": 1, "item.get": 1}
     assert {name for name, node in after.items() if node != before[name]} == {"2.txt"}
+    world.running.forget()
+    assert await listed(repository, area) != before
+    assert world.running.requests()["calls"] == {"folder.children": 1, "item.get": 1}, "it was changed just now"
 
 
 async def test_removing_one_share_leaves_the_others(
@@ -253,9 +258,11 @@ async def test_the_roots_of_users_and_communities_stay(world: MidasWorld, reposi
             with pytest.raises(Forbidden):
                 await repository.remove_folder(node, place)
             with pytest.raises(Unsupported):
-                await repository.rename(node, place, "other")
+                await repository.move(node, place, users, "other")
     with pytest.raises(Forbidden):
-        repository.admit(communities, "new", Kind.FOLDER)
+        repository.admit(users, "new", Kind.FOLDER)
+    with pytest.raises(Forbidden):
+        repository.admit(communities, "new", Kind.FILE)
 
 
 async def test_an_uncomplete_upload_of_ours_is_no_entry(
