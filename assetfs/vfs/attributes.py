@@ -62,10 +62,10 @@ def describe(
     mtime = node.mtime_ns if node.mtime_ns is not None else started_ns
     if given_ns is not None:
         mtime = given_ns
-    elif node.version is not None:
+    elif (mark := node.stamp or node.version) is not None:
         # The nanoseconds below a microsecond tell versions apart, so that the kernel drops its pages of an old one
         # although the server's clock has coarser steps.
-        mtime += zlib.crc32(node.version.encode()) % 1000 - mtime % 1000
+        mtime += zlib.crc32(mark.encode()) % 1000 - mtime % 1000
     shown = size or 0
     blocks = -(-shown // 512)
     if node.availability is not Availability.ONLINE and shown:

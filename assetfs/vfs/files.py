@@ -56,7 +56,7 @@ class Files:
 
     def __init__(self, fs: FileSystem) -> None:
         self._fs = fs
-        self._neighbours = Neighbours(fs.store, fs.inodes.number, fs.sizes.known)
+        self._neighbours = Neighbours(fs.store, fs.inodes.number, fs.sizes.known, fs.versions)
         self._peeked: OrderedDict[int, Reader] = OrderedDict()
         """Readers that were opened before anybody asked for it, by inode number."""
         self._pins: dict[int, Pin] = {}
@@ -84,6 +84,7 @@ class Files:
             self._may_write(inode.node)
         if fs.staged_of(inode) is None and not inode.detached:
             await fs.following.revalidate(inode)
+            await fs.following.settle(inode)
         staged = fs.staged_of(inode)
         reader = None
         fs.sizes.opened(inode.parent)
@@ -255,6 +256,7 @@ class Files:
         assert fs.writeback is not None
         staged = fs.staged_of(inode)
         if staged is None:
+            await fs.following.settle(inode)
             size = 0 if whole else await self._size(inode)
             staged = fs.staged_of(inode)
         if staged is None and inode.detached:

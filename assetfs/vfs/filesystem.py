@@ -28,6 +28,7 @@ from assetfs.vfs.links import Links
 from assetfs.vfs.sizes import Sizes
 from assetfs.vfs.telling import Telling
 from assetfs.vfs.tree import Tree
+from assetfs.vfs.versions import Versions
 from assetfs.vfs.virtual import FOLDER, PREFIX, Virtual, is_virtual
 from assetfs.vfs.xattrs import Xattrs, facts_of
 from assetfs.writeback.accounts import state_of
@@ -84,6 +85,7 @@ class FileSystem:
             patience=timeouts.patience,
             taken={root.id: FOLDER},
         )
+        self.versions = Versions(repository)
         self.sizes = Sizes(repository, store.catalogue, self.folders, nursery)
         self.xattrs = Xattrs(
             repository, self.folders, clock, self._facts, self.staged_of, self._save, ttl=timeouts.listings
@@ -125,7 +127,7 @@ class FileSystem:
         """Count one more reference of the kernel to a node that was found in a folder, and describe it."""
         listing = self.folders.last(folder.node.id)
         seen = listing.fetched if listing is not None else self.clock()
-        inode = self.inodes.remember(node, folder.node.id, seen)
+        inode = self.inodes.remember(self.versions.newest(node), folder.node.id, seen)
         inode.lookups += 1
         return self.telling.tell(inode)
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from assetfs.repository import Kind, Node, NodeId, NotAuthenticated, NotFound, RepositoryError
+from assetfs.repository import Kind, Node, NodeId, NotAuthenticated, NotFound, RepositoryError, VersionChanged
 from assetfs.vfs.folders import Listing
 from assetfs.vfs.inodes import Inode
+from assetfs.vfs.versions import is_open
 from assetfs.writeback.staging import Staged, is_local
 
 if TYPE_CHECKING:
@@ -64,13 +65,28 @@ class Following:
                 raise
             inode.seen = now - self._fs.timeouts.listings / 2  # serve what is known; ask again in a while
 
+    async def settle(self, inode: Inode) -> None:
+        """Learn the version of a file that was listed without it. Raises VersionChanged where it turns out to be no
+        file: the kernel then looks again."""
+        if not is_open(inode.node):
+            return
+        node = await self._fs.versions.of(inode.node)
+        if node.kind is not inode.node.kind:
+            self.refresh(inode)
+            raise VersionChanged(f"{node.id} is a {node.kind.value} on the server")
+        if is_open(inode.node):
+            inode.node = node
+
     def _listed(self, listing: Listing) -> None:
         """A folder was listed: bring the inodes that the kernel knows up to date."""
         if self._fs.writeback is not None:
             self._fs.writeback.overlay.listed(listing.folder.id, listing.fetched)
-        for _, node in listing.entries:
+        for _, listed in listing.entries:
+            node = self._fs.versions.newest(listed)
             inode = self._fs.inodes.known(node.id, node.kind)
             if inode is not None and listing.fetched >= inode.seen:
+                if is_open(node) and node.stamp == inode.node.stamp:
+                    node = inode.node  # the listing says no more than that nothing has changed
                 if node.version != inode.node.version:
                     self._fs.xattrs.expire(node.id)
                     self._fs.store.outdated(inode.node)
@@ -82,6 +98,7 @@ class Following:
         if not self._fs.handles.folders:
             self._became.clear()
         self._became[was] = (self._fs.clock(), node)
+        self._fs.versions.learn(node)
         inode = self._fs.inodes.known(was, Kind.FILE)
         if inode is not None:
             other = self._fs.inodes.known(node.id, Kind.FILE)

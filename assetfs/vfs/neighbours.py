@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from assetfs.content.content import Content
 from assetfs.content.store import ContentStore
 from assetfs.repository import Availability, Kind, Node, NodeId, RepositoryError
+from assetfs.vfs.versions import Versions, is_open
 
 log = logging.getLogger("assetfs.vfs")
 
@@ -88,8 +89,15 @@ class _Walk:
 class Neighbours:
     """Watches opens, and fetches ahead. `number(node)` is a node's inode number, `size(node)` its size if known."""
 
-    def __init__(self, store: ContentStore, number: Callable[[Node], int], size: Callable[[Node], int | None]) -> None:
+    def __init__(
+        self,
+        store: ContentStore,
+        number: Callable[[Node], int],
+        size: Callable[[Node], int | None],
+        versions: Versions,
+    ) -> None:
         self._store = store
+        self._versions = versions
         self._number = number
         self._size = size
         self._walks: OrderedDict[NodeId, _Walk] = OrderedDict()
@@ -110,9 +118,14 @@ class Neighbours:
                 self._start(following)
 
     def _start(self, node: Node) -> None:
+        node = self._versions.newest(node)
         key = (node.id, node.version)
         size = self._size(node)
-        wanted = node.version is not None and node.availability is Availability.ONLINE and node.local is None
+        wanted = (
+            (node.version is not None or is_open(node))
+            and node.availability is Availability.ONLINE
+            and node.local is None
+        )
         if not wanted or key in self._held or key in self._fetching or (size is not None and size > SMALL):
             return
         self._fetching.add(key)
@@ -121,6 +134,7 @@ class Neighbours:
     async def _fetch(self, node: Node, key: tuple[NodeId, str | None]) -> None:
         try:
             async with self._store.ahead:
+                node = await self._versions.of(node)
                 content = await self._store.open(node)
                 try:
                     size = await content.learn_size()
@@ -135,7 +149,7 @@ class Neighbours:
         finally:
             self._fetching.discard(key)
         self._store.count("fetched_ahead")
-        self._held[key] = content
+        self._held[node.id, node.version] = content
         while len(self._held) > HELD:
             self._store.release(self._held.popitem(last=False)[1])
 

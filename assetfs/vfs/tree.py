@@ -265,6 +265,8 @@ class Tree:
             if over.kind is Kind.FOLDER and writeback.overlay.any_staged(over.id):
                 raise NotEmpty("files that were written here are in it")
         if is_local(node.id):
+            if over is not None and not is_local(over.id):
+                over = await self._fs.versions.of(over)  # what a new content is made from
             self._rename_ours(writeback, node, source, destination, new, over)
         else:
             await self._rename_theirs(writeback, node, (source, old), (destination, new, raw), over)
@@ -315,6 +317,7 @@ class Tree:
         ours = writeback.of(over.id) if over is not None else None
         free = over is None or is_local(over.id)
         if held is None and free and from_ is to and node.kind is Kind.FILE and writeback.admission.is_backup(new):
+            node = await self._fs.versions.of(node)
             size = await self._fs.sizes.of(node, from_.node.id)
             if ours is not None:
                 writeback.forget(ours)  # an older backup

@@ -20,11 +20,17 @@ class Times:
 
     def of(self, node: Node) -> int | None:
         """The time that was accepted for exactly this content."""
-        key = key_of(node)
+        key = key_of(node) or _stamped(node)
         return self._known.get(key) if key is not None else None
 
     def give(self, node: Node, mtime_ns: int) -> None:
         """Remember it. Raises OSError, and then forgets it again."""
-        if (key := key_of(node)) is not None:
-            self._journal.remember_time(key, mtime_ns)
-            self._known[key] = mtime_ns
+        for key in (key_of(node), _stamped(node)):
+            if key is not None:
+                self._journal.remember_time(key, mtime_ns)
+                self._known[key] = mtime_ns
+
+
+def _stamped(node: Node) -> str | None:
+    """What a node goes by that is listed without its version."""
+    return f"{node.id}@{node.stamp}" if node.stamp is not None else None

@@ -245,12 +245,12 @@ class MidasRepository(Repository):
     def admit(self, folder: Node, name: str, kind: Kind) -> None:
         if not self.capabilities.upload:
             raise Unsupported("nobody in particular can write nothing")
-        if kind is Kind.LINK:
-            raise Unsupported("links have no content")
         if Rights.WRITE not in folder.rights:
             raise Forbidden("nothing can be added here")
         mine = held(folder)
-        if kind is Kind.FILE and not mine.item and (mine.top or not mine.folder):
+        if kind is Kind.LINK and mine.item:
+            raise Unsupported("there are no links in an item")
+        if kind is not Kind.FOLDER and not mine.item and (mine.top or not mine.folder):
             raise Forbidden("files belong into Private, Public or a folder of theirs")
         if kind is Kind.FILE and mine.folder and self._nodes.items == DIR:
             raise Unsupported("with items=dir, files belong into items; items are made otherwise")
@@ -337,9 +337,8 @@ class MidasRepository(Repository):
     async def symlink(self, folder: Node, name: str, target: str, to: Node | None) -> Node:
         self._changeable(folder)
         if urlsplit(target).scheme.lower() not in ("http", "https") or not urlsplit(target).netloc:
-            raise Forbidden("a link on a Midas Server leads to a web address and nowhere else")
-        if not held(folder).folder or held(folder).top:
-            raise Forbidden("nothing can be added here")
+            raise Unsupported("a link on a Midas Server leads to a web address and nowhere else")
+        self.admit(folder, name, Kind.LINK)
         return await self._tree.symlink(folder, name, target)
 
     async def remove(self, node: Node, folder: Node) -> None:

@@ -81,7 +81,7 @@ class Revising:
             raise Conflict("somebody else has changed the file meanwhile", self._now(node, item, state["name"]))
         ledger.progress(source.size)
         item = await self._complete(item, state, new, again=again)
-        self._catalogue.forget(item_id)
+        self._catalogue.learn(_newest(item))
         return self._nodes.bitstream(new, item_id) if node.id.startswith("b") else self._nodes.item(_newest(item))
 
     def _now(self, node: Node, item: Item, name: str) -> Node | None:

@@ -16,7 +16,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assetfs.backends.midas.client import Client
+from assetfs.backends.midas.errors import Broke
 from assetfs.backends.midas.nodes import Held
+from assetfs.backends.midas.wire import undone
 from assetfs.repository import Kind, Node, NotFound, ProtocolViolation, Rights
 
 MODULE = "tracker"
@@ -83,7 +85,10 @@ class Trackers:
         return table((await self._scalars([str(trend)]))[0])
 
     async def _page(self, path: str, **params: object) -> str:
-        answer = await self._client.page(path, verb="GET", **params)
+        try:
+            answer = await self._client.page(path, verb="GET", **params)
+        except Broke:
+            raise NotFound("this community has no such tracker, or it may not be seen") from None
         if answer.status != 200:
             raise NotFound("this community has no such tracker, or it may not be seen")
         return answer.content.decode("utf-8", "replace")
@@ -91,7 +96,7 @@ class Trackers:
     async def _scalars(self, trends: Sequence[str]) -> list[list[Mapping[str, Any]]]:
         text = await self._page("tracker/trend/scalars", trendId=",".join(trends), startDate=BEGINNING, endDate=END)
         try:
-            found: list[list[Mapping[str, Any]]] = json.loads(text)["scalars"]
+            found: list[list[Mapping[str, Any]]] = undone(json.loads(text)["scalars"])
         except (ValueError, LookupError, TypeError):
             raise ProtocolViolation("the scalars of a trend are not what the module has") from None
         if len(found) != len(trends):

@@ -172,7 +172,7 @@ def decode(content: bytes, doing: str) -> Envelope:
         envelope = msgspec.convert(raw, type=Envelope)
     except msgspec.MsgspecError:
         raise ProtocolViolation(f"the answer to {doing} is no JSON of this protocol: is this a Midas Server?") from None
-    return Envelope(envelope.stat, envelope.code, once(envelope.message), _decoded(envelope.data))
+    return Envelope(envelope.stat, envelope.code, once(envelope.message), undone(envelope.data))
 
 
 def once(text: str) -> str:
@@ -183,11 +183,12 @@ def once(text: str) -> str:
         return text
 
 
-def _decoded(value: Any) -> Any:
+def undone(value: Any) -> Any:
+    """Data with all its texts as they were meant."""
     kinds: dict[type, Callable[[Any], Any]] = {
         str: once,
-        list: lambda items: [_decoded(item) for item in items],
-        dict: lambda fields: {key: _decoded(item) for key, item in fields.items()},
+        list: lambda items: [undone(item) for item in items],
+        dict: lambda fields: {key: undone(item) for key, item in fields.items()},
     }
     change = kinds.get(type(value))
     return value if change is None else change(value)

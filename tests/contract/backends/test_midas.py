@@ -18,7 +18,6 @@ from assetfs.repository import (
     ProtocolViolation,
     QuotaExceeded,
     Repository,
-    Rights,
     Unavailable,
     Unsupported,
 )

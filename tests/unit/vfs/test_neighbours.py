@@ -6,6 +6,7 @@ import random
 
 from assetfs.repository import Kind, Node
 from assetfs.vfs.neighbours import FIRST, MOST, Neighbours
+from assetfs.vfs.versions import Versions
 
 
 class Store:
@@ -31,6 +32,7 @@ def walk(entries: list[tuple[bytes, Node]], opens: list[Node], numbers: dict[str
         store,  # type: ignore[arg-type]
         lambda node: numbers[node.id] if numbers else int(node.id[1:]),
         lambda node: node.size,
+        Versions(None),  # type: ignore[arg-type]
     )
     for node in opens:
         neighbours.opened("c1", "one listing", entries, node)
