@@ -14,11 +14,12 @@ Ids begin with a letter of their own and name what they are made of, so that `st
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+from cachetools import LRUCache
 
 from assetfs.backends.midas.catalogue import Catalogue
 from assetfs.backends.midas.client import Client
@@ -27,12 +28,14 @@ from assetfs.backends.midas.trackers import MODULE as TRACKER
 from assetfs.backends.midas.trackers import Trackers
 from assetfs.backends.midas.tree import Tree
 from assetfs.backends.midas.wire import BitstreamInfo, Folder, Item, Revision, Value, number
-from assetfs.repository import Kind, Node, NodeId, NotFound, ProtocolViolation, Rights, Sink
+from assetfs.repository import Forbidden, Kind, Node, NodeId, NotFound, ProtocolViolation, Rights, Sink
 
 REVISIONS, THUMBNAILS, METADATA, TRACKERS = ".revisions", ".thumbnails", ".metadata", ".trackers"
 SHELVES = {REVISIONS: "v", THUMBNAILS: "t", METADATA: "j", TRACKERS: "k"}
 """Names of hidden folders, and the letters that stand before the ids of the folders that they are in."""
 OWN, SUMS = "m", {"md5": "m5", "MD5": "M5"}
+PICTURES = 256
+"""Thumbnails that are kept, a few KB each: a size is asked for just before the bytes."""
 _ID = re.compile(r"(vf|vi|tf|jf|kf|kp|kt|o|t|T|j)([1-9]\d{0,17})|r([1-9]\d{0,17})\.([1-9]\d{0,17})|m|m5|M5")
 _MD5 = re.compile("[0-9a-f]{32}")
 
@@ -62,6 +65,7 @@ class Hidden:
         self._trackers = Trackers(client)
         self._modules = modules
         self._stat = stat
+        self._pictures: LRUCache[tuple[NodeId, str | None], bytes] = LRUCache(PICTURES)
         self.big: dict[int, str] = {}
         """Big thumbnails that were made since the mount began, by item: nothing else tells their numbers."""
 
@@ -148,7 +152,7 @@ class Hidden:
                 name=name,
                 label=item.item_id,
                 version=version,
-                measurable=False,
+                measurable=letter != "j",
                 rights=Rights.READ,
                 private=Held(item=item_id),
             )
@@ -187,21 +191,40 @@ class Hidden:
 
     async def content(self, node: Node) -> bytes | None:
         """The bytes of a file that is made here or comes from a page; None where it is a bitstream."""
-        letter, mine = node.id[0], held(node)
         if node.id.startswith("kt"):
-            return mine.content if mine.content is not None else await self._trackers.table(int(node.id[2:]))
-        if letter == "j":
-            return await self._all_of(mine.item)
+            content = held(node).content
+            return content if content is not None else await self._trackers.table(int(node.id[2:]))
+        if node.id.startswith("j"):
+            return await self._all_of(held(node).item)
+        return await self._picture(node) if node.id[0] in "tT" else None
+
+    async def sizes(self, nodes: Sequence[Node]) -> Mapping[NodeId, int]:
+        """Of thumbnails, which have to be fetched for that, and are kept for who reads them next."""
+        by_id = {node.id: node for node in nodes}
+
+        async def ask(node_id: str) -> int | None:
+            try:
+                return len(await self._picture(by_id[node_id]))
+            except (NotFound, Forbidden):
+                return None
+
+        told = await self._catalogue.gather(ask, by_id)
+        return {node_id: size for node_id, size in told.items() if size is not None}
+
+    async def _picture(self, node: Node) -> bytes:
+        kept: bytes | None = self._pictures.get((node.id, node.version))
+        if kept is not None:
+            return kept
+        letter, mine = node.id[0], held(node)
         if letter == "t":
             answer = await self._client.page("item/thumbnail", verb="GET", itemId=mine.item)
-        elif letter == "T":
+        else:
             answer = await self._client.page(
                 "thumbnailcreator/thumbnail/item", verb="GET", itemthumbnail=self.big.get(mine.item, "")
             )
-        else:
-            return None
         if answer.status != 200 or not answer.content:
             raise NotFound("there is no thumbnail any more")
+        self._pictures[node.id, node.version] = answer.content
         return answer.content
 
     async def _all_of(self, item_id: int) -> bytes:

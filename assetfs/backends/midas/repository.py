@@ -220,7 +220,9 @@ class MidasRepository(Repository):
                 return None
 
         told = await self._catalogue.gather(ask, by_id)
-        sizes = {node.id: node.size or 0 for node in nodes if node.id not in by_id}
+        hidden = [node for node in nodes if is_hidden(node.id) and node.size is None]
+        sizes = {node.id: node.size or 0 for node in nodes if node.id not in by_id and node not in hidden}
+        sizes |= await self._hidden.sizes(hidden)
         return sizes | {node_id: size for node_id, size in told.items() if size is not None}
 
     async def metadata(self, nodes: Sequence[Node]) -> Mapping[NodeId, Metadata]:
