@@ -33,7 +33,7 @@ from assetfs.sandbox.http import (
     send_file,
     start,
 )
-from assetfs.sandbox.midas import bitstreams, downloads, pages, rest, uploads
+from assetfs.sandbox.midas import bitstreams, downloads, pages, rest, system, uploads
 from assetfs.sandbox.midas.context import Call, Session, Switches
 from assetfs.sandbox.midas.envelope import Params, parse_body, parse_pairs, reply, rest_reply
 from assetfs.sandbox.midas.errors import FATAL_PAGE, TOKEN, Fatal, Refused
@@ -124,7 +124,8 @@ class Midas:
 
     def _call(self, scope: Scope, params: Params, session: Session) -> Call:
         host = header(scope, "host") or "localhost"
-        return Call(self.db, self.switches, params, scope["method"], session, f"http://{host}")
+        base = f"http://{host}"
+        return Call(self.db, self.switches, params, scope["method"], session, base, blobs=self.store.blobs)
 
     async def _change(self, work: Callable[[], T]) -> T:
         """Run work in a thread, alone and in a transaction."""
@@ -180,7 +181,7 @@ class Midas:
         if key(name) == OFFSET:
             return uploads.offset(call, self.store.blobs.scratch)
         function = METHODS.get(key(name)) if name.startswith("midas.") else None
-        if function is None or (key(name).startswith("sizequota") and not self.switches.quota):
+        if function is None or not system.is_there(call, key(name)):
             raise Refused(TOKEN, f"Server error. Requested method {name} does not exist.")
         return function(call)
 
@@ -230,6 +231,9 @@ class Midas:
     async def _page(self, scope: Scope, receive: Receive, send: Send, session: Session, headers: Any) -> None:
         params, _, _ = await self._form(scope, receive)
         call = self._call(scope, params, session)
+        if not system.is_there(call, scope["path"].strip("/")):
+            await answer(send, 404, b"<html><body>Not found</body></html>", PHP_HTML, headers)
+            return
         try:
             page = await self._change(lambda: pages.PAGES[scope["path"]](call))
         except Refused as refusal:

@@ -24,7 +24,9 @@ def build(store: Store, options: Options) -> tuple[Midas, dict[str, Any]]:
         if chosen not in known:
             raise WrongUsage(f"no such {kind}: {chosen}; there are {', '.join(known)}")
     server = Midas(store)
-    call = Call(server.db, server.switches, {})
+    if options.seed == "demo":
+        server.switches.modules = "solr,thumbnailcreator,dicomextractor,tracker"
+    call = Call(server.db, server.switches, {}, blobs=store.blobs)
     if call.scalar("SELECT count(*) FROM user") == 0:
         server.db.execute("BEGIN IMMEDIATE")
         SEEDS[options.seed](call, store.blobs, options)

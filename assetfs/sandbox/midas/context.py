@@ -17,6 +17,7 @@ from typing import Any
 
 from assetfs.sandbox.midas.envelope import Params
 from assetfs.sandbox.midas.errors import INVALID, METHOD, TOKEN, Refused
+from assetfs.sandbox.store import Blobs
 from assetfs.sandbox.switches import Switchboard
 
 Fields = dict[str, Any]
@@ -31,6 +32,7 @@ class Switches(Switchboard):
 
     clock: float = 0.0  # seconds that the server's clock is ahead: tokens expire by it
     mfa: str = ""  # the code that a login must be completed with; none: a login gives a token at once
+    modules: str = ""  # modules that are there besides api and mfa, with commas between them
     quota: int = 0  # bytes that each user may have in bitstreams; 0: the module is not there
     community_limit: int = 20  # public communities that somebody who is no administrator sees in the list
     fold_case: bool = False  # as MySQL: names are compared without regard to case
@@ -61,6 +63,12 @@ class Call:
     session: Session = field(default_factory=Session)
     base: str = ""
     lists: Mapping[str, Any] = field(default_factory=dict)  # of a JSON body: parameters that are no texts
+    blobs: Blobs | None = None
+
+    def stored(self) -> Blobs:
+        """The bytes of the assetstore."""
+        assert self.blobs is not None
+        return self.blobs
 
     # Parameters
 

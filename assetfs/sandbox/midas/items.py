@@ -171,8 +171,9 @@ def share(call: Call) -> Json:
     """One more folder. The answer shows all of them, and the privacy as it was."""
     item, folder = _placed(call, "share", READ)
     item_id, folder_id = item["item_id"], folder["folder_id"]
-    call.db.execute("INSERT OR IGNORE INTO membership (item_id, folder_id) VALUES (?, ?)", (item_id, folder_id))
-    policies.inherit(call, "item", item_id, folder_id, read_only=True)
+    if call.scalar("SELECT 1 FROM membership WHERE item_id = ? AND folder_id = ?", item_id, folder_id) is None:
+        call.insert("membership", item_id=item_id, folder_id=folder_id)
+        policies.inherit(call, "item", item_id, folder_id, read_only=True)
     return shown(item, owningfolders=_owning(call, item_id))
 
 
@@ -217,7 +218,11 @@ def delete(call: Call) -> Json:
 def exists(call: Call) -> Json:
     """Whether a folder has an item of a name."""
     user, (name,) = call.user(), call.need("name")
-    folder = policies.require(call, "folder", call.id("parentid"), user, READ, Refused(DENIED, NO_FOLDER))
+    folder = call.get("folder", call.id("parentid"))
+    if folder is None:
+        raise Refused(INVALID, "Invalid parentid")
+    if not allowed(call, "folder", folder, user, READ):
+        raise Refused(DENIED, "Read permission required on folder")
     found = named(call, folder["folder_id"], name)
     if found is None or not allowed(call, "item", found, user, READ):
         return {"exists": False}

@@ -6,10 +6,22 @@ from assetfs.sandbox.midas import (
     folders,
     items,
     metadata,
+    modules,
     search,
     system,
     uploads,
 )
 from assetfs.sandbox.midas.registry import METHODS
 
-__all__ = ["METHODS", "bitstreams", "communities", "folders", "items", "metadata", "search", "system", "uploads"]
+__all__ = [
+    "METHODS",
+    "bitstreams",
+    "communities",
+    "folders",
+    "items",
+    "metadata",
+    "modules",
+    "search",
+    "system",
+    "uploads",
+]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from assetfs.sandbox.midas import policies
 from assetfs.sandbox.midas.context import Call
 from assetfs.sandbox.midas.erasing import erase_revision, unlink
+from assetfs.sandbox.midas.errors import Fatal
 from assetfs.sandbox.midas.policies import ADMIN, READ, WRITE, allowed
 from assetfs.sandbox.midas.revisions import head, measure
 
@@ -67,6 +68,15 @@ def thumbnail(call: Call) -> Page:
     return Page(blob=call.scalar(query, item["thumbnail_id"]))
 
 
+def big_thumbnail(call: Call) -> Page:
+    """A thumbnail of the module thumbnailcreator, by the number that it was made under."""
+    found = call.get("itemthumbnail", call.id("itemthumbnail"))
+    if found is None or not allowed(call, "item", call.get("item", found["item_id"]), call.session_user(), READ):
+        raise Fatal("Invalid itemthumbnail parameter")
+    query = "SELECT blob FROM bitstream JOIN content USING (checksum) WHERE bitstream_id = ?"
+    return Page(blob=call.scalar(query, found["thumbnail_id"]))
+
+
 def check_shared(call: Call) -> Page:
     """Whether an item is in several folders."""
     shares = call.scalar("SELECT count(*) FROM membership WHERE item_id = ?", call.id("itemId"))
@@ -86,6 +96,7 @@ PAGES: dict[str, Callable[[Call], Page]] = {
     "/folder/removeitem": remove_item,
     "/item/deleteitemrevision": delete_revision,
     "/item/thumbnail": thumbnail,
+    "/thumbnailcreator/thumbnail/item": big_thumbnail,
     "/item/checkshared": check_shared,
     "/browse/getmaxpolicy": max_policy,
 }

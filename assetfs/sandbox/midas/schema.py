@@ -68,6 +68,22 @@ CREATE TABLE IF NOT EXISTS metadatavalue (
   itemrevision_id INTEGER NOT NULL, metadata_id INTEGER NOT NULL, value TEXT NOT NULL,
   PRIMARY KEY (itemrevision_id, metadata_id));
 
+CREATE TABLE IF NOT EXISTS itemthumbnail (
+  itemthumbnail_id INTEGER PRIMARY KEY AUTOINCREMENT, item_id INTEGER NOT NULL, thumbnail_id INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS producer (
+  producer_id INTEGER PRIMARY KEY AUTOINCREMENT, community_id INTEGER NOT NULL, repository TEXT, executable_name TEXT,
+  display_name TEXT NOT NULL, description TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS trend (
+  trend_id INTEGER PRIMARY KEY AUTOINCREMENT, producer_id INTEGER NOT NULL, metric_name TEXT NOT NULL,
+  display_name TEXT NOT NULL, unit TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS submission (
+  submission_id INTEGER PRIMARY KEY AUTOINCREMENT, producer_id INTEGER NOT NULL, name TEXT NOT NULL DEFAULT '',
+  uuid TEXT NOT NULL, submit_time TEXT NOT NULL, producer_revision TEXT NOT NULL DEFAULT '',
+  branch TEXT NOT NULL DEFAULT '', user_id INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS scalar (
+  scalar_id INTEGER PRIMARY KEY AUTOINCREMENT, submission_id INTEGER NOT NULL, trend_id INTEGER NOT NULL,
+  value REAL NOT NULL);
+
 CREATE TABLE IF NOT EXISTS policy (
   kind TEXT NOT NULL, node_id INTEGER NOT NULL, holder TEXT NOT NULL, holder_id INTEGER NOT NULL,
   level INTEGER NOT NULL, PRIMARY KEY (kind, node_id, holder, holder_id)) WITHOUT ROWID;

@@ -11,6 +11,7 @@ from assetfs.sandbox.midas.registry import METHODS, method
 
 VERSION = "3.4.2"
 MODULES = ["api", "mfa"]
+OPTIONAL = ("sizequota", "solr", "thumbnailcreator", "dicomextractor", "tracker")
 RESOURCES = ("bitstream", "community", "folder", "group", "item", "itemrevision", "system", "user")
 UNTYPED, MODULE_ERROR = 0, -1
 
@@ -34,7 +35,14 @@ def modules_list(call: Call) -> Json:
 
 def modules(call: Call) -> list[str]:
     """The names of the modules."""
-    return [*MODULES, *(["sizequota"] if call.switches.quota else [])]
+    more = [name for name in call.switches.modules.split(",") if name]
+    return [*MODULES, *more, *(["sizequota"] if call.switches.quota else [])]
+
+
+def is_there(call: Call, place: str) -> bool:
+    """Whether a method or page, by the beginning of its name, belongs to no module, or to one that is there."""
+    owner = next((name for name in OPTIONAL if place.startswith(name)), None)
+    return owner is None or owner in modules(call)
 
 
 @method("info")

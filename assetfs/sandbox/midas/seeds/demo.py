@@ -7,6 +7,7 @@ All bytes are the same every time.
 
 from __future__ import annotations
 
+import io
 import math
 import random
 import struct
@@ -16,6 +17,7 @@ from PIL import Image, ImageDraw
 from assetfs.sandbox import makings
 from assetfs.sandbox.midas import communities, metadata, policies
 from assetfs.sandbox.midas.context import Call
+from assetfs.sandbox.midas.modules import dicomextractor
 from assetfs.sandbox.midas.revisions import revision_of
 from assetfs.sandbox.midas.seeds import people
 from assetfs.sandbox.midas.seeds.planting import Planter
@@ -53,6 +55,9 @@ def _atlas(planter: Planter) -> int:
         item_id = planter.item(scans, series, files, f"Series {number} of the head phantom")
         planter.describe(item_id, {**PATIENT, "DICOM.SeriesDescription": series})
         planter.describe(item_id, {"slices": str(SLICES)}, kind=1)
+    slices = {**{name.removeprefix("DICOM."): value for name, value in PATIENT.items()}, "InstanceNumber": "7"}
+    with Image.open(io.BytesIO(_slice(7, 0.3))) as picture:
+        planter.item(scans, "slice.dcm", dicomextractor.built(slices, picture), "Not extracted yet")
     volume = planter.item(scans, "head.nrrd", _nrrd(), "The same as one volume")
     planter.describe(volume, {**PATIENT, "contributor.author": "Ada Sandbox", "subject.keyword": "phantom"})
     planter.describe(volume, {"spacing": "1.5"}, kind=2)
@@ -63,8 +68,32 @@ def _atlas(planter: Planter) -> int:
     planter.revise(report, {"report.pdf": second}, "After the review")
     planter.describe(report, {"description.general": "Protocol of 21 November", "contributor.author": "É. Marchand"})
     planter.item(reports, "Readings 1/2.csv", b"slice,mean,deviation\n1,101.5,3.2\n2,101.9,3.1\n")
+    _track(planter, root)
     planter.item(reports, "日本語の報告.txt", "頭部ファントムの報告\n".encode())
     return public
+
+
+def _track(planter: Planter, root: int) -> None:
+    """Ten nights of a segmentation that gets better."""
+    call = planter.call
+    community = call.scalar("SELECT community_id FROM community WHERE folder_id = ?", root)
+    producer = call.insert("producer", community_id=community, display_name="Nightly segmentation")
+    trends = {
+        name: call.insert("trend", producer_id=producer, metric_name=name, display_name=name)
+        for name in ("dice", "seconds/volume")
+    }
+    for night in range(10):
+        submission = call.insert(
+            "submission",
+            producer_id=producer,
+            user_id=planter.owner_id,
+            submit_time=f"2026-11-{night + 10:02d} 03:00:00",
+            producer_revision=f"r{night}",
+            branch="main",
+            uuid=f"{night:032x}",
+        )
+        for name, value in (("dice", 0.8 + night / 100), ("seconds/volume", 12.5 - night / 2)):
+            call.insert("scalar", trend_id=trends[name], submission_id=submission, value=value)
 
 
 def _study(planter: Planter, member_id: int) -> None:
