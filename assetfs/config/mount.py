@@ -47,7 +47,7 @@ class MountConfig(msgspec.Struct, frozen=True, kw_only=True):
     cache_size: int
     cache_free: int
     memory: int = 256 << 20
-    prefetch: int = 64 << 20
+    prefetch: int = 128 << 20
     read_ahead: int
     """For the kernel, in bytes; 0 leaves it as it is."""
     max_background: int = 64

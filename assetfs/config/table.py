@@ -62,7 +62,7 @@ TABLE: dict[str, tuple[Option, ...]] = {
         ),
         _row("cache_free", int, values.Share(0.05), "Leave this much of the disk free: 5%, 20G.", values.amount),
         _row("memory", int, 256 << 20, "Buffers of all open files together.", values.size),
-        _row("prefetch", int, 64 << 20, "How far at most to read ahead in one file.", values.size),
+        _row("prefetch", int, 128 << 20, "How far at most to read ahead in one file.", values.size),
         _row(
             "read_ahead", int, AUTO, "The kernel's own read-ahead. Default: 4M where root mounts.", _auto(values.size)
         ),

@@ -1,8 +1,8 @@
 """Buffers: the memory that content passes through, within one budget for the whole mount.
 
-Buffers are anonymous mappings in power-of-two sizes and are used again: the first touch of a fresh page costs more
-than a network copy into it (measured on a 2-core virtual machine: 11 µs a page, 3 s per GiB, against 0.25 s per GiB
-into pages that were touched before).
+Buffers are private anonymous mappings (shared ones have no huge pages, and cost 150 ms more per GiB) in power-of-two
+sizes, and are used again: the first touch of a fresh page costs more than a network copy into it (measured on a 2-core
+virtual machine: 3 to 11 µs a page, up to 3 s per GiB, against 0.25 s per GiB into pages that were touched before).
 
 Nobody is ever refused for lack of memory: prefetch simply does not start (`try_take`), and a read that must have a
 buffer waits (`take`) while the owner of idle buffers is asked to give some back.
@@ -25,7 +25,7 @@ class Buffer:
     __slots__ = ("size", "view")
 
     def __init__(self, size: int) -> None:
-        memory = mmap.mmap(-1, size)
+        memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         if size >= 2 << 20 and hasattr(mmap, "MADV_HUGEPAGE"):
             memory.madvise(mmap.MADV_HUGEPAGE)
         self.size = size

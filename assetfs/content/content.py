@@ -238,6 +238,7 @@ class Content:
     async def _fetch(self, segment: Segment) -> None:
         """Let the server fill a segment. Never raises: the error is the segment's."""
         error: Exception | None = None
+        began = trio.current_time()
         with segment.scope:
             try:
                 self.store.count("fetches")
@@ -257,6 +258,7 @@ class Content:
                 log.exception("fetch of %s failed", self.node.id)
                 error = ProtocolViolation(f"fetching failed: {type(bug).__name__}")
         self.store.count("fetched_bytes", segment.arrived - segment.start)
+        self.store.pace.took(segment.arrived - segment.start, trio.current_time() - began)
         slow = isinstance(error, Offline) or (isinstance(error, Unavailable) and error.timeout)
         if slow and segment.watched:
             self._failed = (trio.current_time() + PAUSE, segment)

@@ -27,6 +27,7 @@ from pathlib import Path
 import xxhash
 
 from assetfs.content.blocks import BLOCK, count
+from assetfs.content.direct import Direct
 
 log = logging.getLogger("assetfs.content")
 
@@ -53,6 +54,7 @@ class CacheFile:
         except BaseException:
             os.close(self._data)
             raise
+        self._direct = Direct(path.with_suffix(".data"), size)
         self._sums = self._load()
         self.missing = self._sums.count(0)
         self.stored = count(size) - self.missing
@@ -84,7 +86,7 @@ class CacheFile:
 
     def write(self, start: int, data: memoryview) -> None:
         """Keep whole blocks: `start` on a block border, `data` ending on one or at the end of the file."""
-        position = 0
+        position = self._direct.write(start, data)
         while position < len(data):
             position += os.pwrite(self._data, data[position:], start + position)
         first = start // BLOCK
@@ -100,7 +102,7 @@ class CacheFile:
 
         With `wait=False` it never waits for a disk (so it may be called on the loop): None means that it would have.
         """
-        position = 0
+        position = self._direct.read(start, into) if wait else 0
         while position < len(into):
             try:
                 got = os.preadv(self._data, [into[position:]], start + position, 0 if wait else os.RWF_NOWAIT)
@@ -141,6 +143,7 @@ class CacheFile:
         else:
             with contextlib.suppress(OSError):
                 os.utime(self._map)
+        self._direct.close()
         os.close(self._data)
         os.close(self._map)
 

@@ -128,11 +128,17 @@ class Keeper:
         self._store.pool.wake()
 
     def _next_hash(self) -> Segment | None:
-        """The complete segment that the digest needs next."""
-        if self._verifier.verdict is not Verdict.OPEN:
+        """The complete segment that the digest needs next, if it is to be hashed now."""
+        if self._verifier.verdict is not Verdict.OPEN or self._later():
             return None
         segment = self._content.covering(self._verifier.position)
         return segment if segment is not None and segment.state is State.READY else None
+
+    def _later(self) -> bool:
+        """Whether the digest may wait until all is on disk: for a large file on a fast way, where it would take the
+        processor from its reader (0.6 s per GiB), and is too late to hold back the end anyway."""
+        large = self._content.size is not None and self._content.size > HELD
+        return large and self._cacheable and self._store.pace.fast
 
     def _disk_hash(self) -> bool:
         """Whether the rest can be hashed from the disk cache: only once all of it is there."""

@@ -13,7 +13,7 @@ class Reader:
 
     def __init__(self, store: ContentStore, content: Content) -> None:
         self._store = store
-        self._cursors = Cursors(store.window)
+        self._cursors = Cursors()
         self.content = content
 
     @classmethod
@@ -35,7 +35,8 @@ class Reader:
         stop = min(offset + count, size)
         if offset >= stop:
             return b""
-        return await self.content.read(offset, stop, self._cursors.observe(offset, stop, size))
+        window = self._store.pace.window(self._store.window)
+        return await self.content.read(offset, stop, self._cursors.observe(offset, stop, size, window))
 
     def close(self) -> None:
         self._store.release(self.content)

@@ -17,6 +17,7 @@ from assetfs.content.buffers import BufferPool
 from assetfs.content.catalogue import Catalogue, key_of
 from assetfs.content.content import Content
 from assetfs.content.disk import CacheFile, DiskCache
+from assetfs.content.pace import Pace
 from assetfs.content.quiet import QuietThreads
 from assetfs.content.segment import Segment
 from assetfs.observe.transfers import Transfers
@@ -51,6 +52,7 @@ class ContentStore:
         self.pool = BufferPool(memory, self._reclaim, self._spare)
         self.workers = trio.CapacityLimiter(4)
         self.quiet = QuietThreads()
+        self.pace = Pace()
         self.counts: Counter[str] = Counter()
         self.transfers = Transfers()
         self.on_changed: Callable[[Node], None] = lambda node: None

@@ -34,8 +34,7 @@ by page, and across the border of two blocks."""
 class Window:
     """One cursor of one reader."""
 
-    def __init__(self, offset: int, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, offset: int) -> None:
         self._size = 0
         self.position = offset
         self.target = offset
@@ -45,7 +44,7 @@ class Window:
         ahead = max(self.target, self.position + min(SKIP, 2 * self._size))
         return self.position - BACK <= offset <= ahead
 
-    def advance(self, stop: int, file_size: int) -> int:
+    def advance(self, stop: int, file_size: int, limit: int) -> int:
         """The reader has asked for bytes up to `stop`. Returns up to where to have or fetch them."""
         self.position = max(self.position, stop)
         if self.target - self.position <= self._size // 2 and self.target < file_size:
@@ -53,7 +52,7 @@ class Window:
                 self._size = INITIAL
                 end = self.target + INITIAL if file_size - self.target > 2 * INITIAL else file_size
             else:
-                self._size = min(max(2 * self._size, REQUEST), self._limit)
+                self._size = min(max(2 * self._size, REQUEST), limit)
                 end = -(-(self.position + self._size) // REQUEST) * REQUEST
             self.target = max(min(end, file_size), self.target)
         return max(self.target, stop)
@@ -64,14 +63,14 @@ class Cursors:
 
     KEPT = 4
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._windows: list[Window] = []
         self._run: tuple[int, int] | None = None
         """What was read in a row elsewhere than in a window."""
 
-    def observe(self, start: int, stop: int, file_size: int) -> int:
-        """A read of [start, stop). Returns up to where to fetch: `stop` itself where nothing is wanted ahead.
+    def observe(self, start: int, stop: int, file_size: int, limit: int) -> int:
+        """A read of [start, stop), where a window may have `limit` bytes now. Returns up to where to fetch: `stop`
+        itself where nothing is wanted ahead.
 
         A first read at 0 starts a window at once; elsewhere it takes more than `RUN` bytes in a row, in more than one
         read, so that a random read costs its own blocks only.
@@ -79,7 +78,7 @@ class Cursors:
         for index, window in enumerate(self._windows):
             if window.follows(start):
                 self._windows.insert(0, self._windows.pop(index))
-                return window.advance(stop, file_size)
+                return window.advance(stop, file_size, limit)
         run, begins = (start, stop), start == 0
         if self._run is not None and self._run[1] - blocks.BLOCK <= start <= self._run[1] + BACK:
             run = (min(start, self._run[0]), max(stop, self._run[1]))
@@ -87,7 +86,7 @@ class Cursors:
         if not begins:
             self._run = run
             return stop
-        window = Window(start, self._limit)
+        window = Window(start)
         self._windows = [window, *self._windows[: self.KEPT - 1]]
         self._run = None
-        return window.advance(stop, file_size)
+        return window.advance(stop, file_size, limit)

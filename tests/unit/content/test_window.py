@@ -13,8 +13,8 @@ PAGE = 128 << 10
 
 
 def ahead_of(reads: list[tuple[int, int]], size: int = GIB) -> list[int]:
-    cursors = Cursors(LIMIT)
-    return [cursors.observe(start, stop, size) for start, stop in reads]
+    cursors = Cursors()
+    return [cursors.observe(start, stop, size, LIMIT) for start, stop in reads]
 
 
 def sequential(start: int, stop: int, step: int = PAGE) -> list[tuple[int, int]]:
@@ -56,10 +56,10 @@ def test_one_small_read_that_comes_page_by_page_is_random_all_the_same() -> None
 
 
 def test_a_forward_skip_inside_the_window_keeps_it() -> None:
-    cursors = Cursors(LIMIT)
+    cursors = Cursors()
     for start, stop in sequential(0, 64 << 20):
-        before = cursors.observe(start, stop, GIB)
-    assert cursors.observe((64 << 20) + SKIP, (64 << 20) + SKIP + PAGE, GIB) >= before
+        before = cursors.observe(start, stop, GIB, LIMIT)
+    assert cursors.observe((64 << 20) + SKIP, (64 << 20) + SKIP + PAGE, GIB, LIMIT) >= before
 
 
 def test_reads_that_arrive_out_of_order_are_sequential_all_the_same() -> None:
@@ -77,8 +77,8 @@ def test_interleaved_readers_of_one_handle_each_keep_their_window() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, GIB - 1), st.integers(1, 1 << 20)), max_size=60), st.integers(1, GIB))
 def test_a_target_is_never_behind_the_read_nor_behind_the_end(reads: list[tuple[int, int]], size: int) -> None:
-    cursors = Cursors(LIMIT)
+    cursors = Cursors()
     for start, count in reads:
         stop = min(start + count, size)
         if start < stop:
-            assert stop <= cursors.observe(start, stop, size) <= size
+            assert stop <= cursors.observe(start, stop, size, LIMIT) <= size
