@@ -49,6 +49,8 @@ class Level(Generic[E]):
         self.by = by
         self.parent = parent
         self._known: dict[str, tuple[float, list[E]]] = {}
+        self._homes: dict[str, str] = {}
+        """Parents by row, as far as rows are kept."""
         self._dropped: dict[str, float] = {}
         self._cleared = float("-inf")
         self._missed = float("-inf")
@@ -72,7 +74,13 @@ class Level(Generic[E]):
         for parent, found in grouped.items():
             if max(self._cleared, self._dropped.get(parent, self._cleared)) < begun:
                 self._known[parent] = (begun, found)
+                self._homes.update((row.id, parent) for row in found)
         return grouped
+
+    def siblings(self, id_: str) -> list[str]:
+        """The ids of those that were listed last together with a row."""
+        home = self._homes.get(id_)
+        return [row.id for row in self._known[home][1]] if home in self._known else []
 
     def missed(self, now: float) -> bool:
         """Note a missing listing. True: it is not the first one in a while."""
@@ -90,6 +98,7 @@ class Level(Generic[E]):
     def clear(self, now: float) -> None:
         """No rows are believed any more."""
         self._known.clear()
+        self._homes.clear()
         self._dropped.clear()
         self._cleared = now
 
@@ -155,10 +164,15 @@ class Catalogue:
             return _nodes((await self._lists(asked)).folders)
         return (await self._whole(parent)).children(parent)
 
-    async def folder(self, id_: str) -> Folder | None:
-        """One folder, from the tree where that is kept."""
+    async def directory(self, folder: str) -> tuple[list[Folder], list[Task], list[Product]]:
+        """All that is in one folder, in one request."""
+        found = await self._lists([self._ask("folders", {"parentIds": [folder]}), *self._places([folder])])
+        return _nodes(found.folders), _nodes(found.tasks), _nodes(found.products)
+
+    async def folder(self, id_: str, *, beside: bool = False) -> Folder | None:
+        """One folder, from the tree where that is kept; with a new tree come its tasks and products (`beside`)."""
         if self._followed():
-            return (await self._whole(None)).folders.get(id_)
+            return (await self._whole(id_ if beside else None)).folders.get(id_)
         found = await self._lists([self._ask("folders", {"ids": [id_]})])
         return next(iter(_nodes(found.folders)), None)
 
@@ -196,20 +210,17 @@ class Catalogue:
         """The products of a folder."""
         return list(await self._rows(self.products, folder, []))
 
-    async def versions_of(self, product: Product) -> list[Version]:
+    async def versions_of(self, product: str) -> list[Version]:
         """The versions of a product."""
-        siblings = [row.id for row in self.products.fresh(product.folder_id, time.monotonic()) or ()]
-        return list(await self._rows(self.versions, product.id, siblings))
+        return list(await self._rows(self.versions, product, self.products.siblings(product)))
 
-    async def representations_of(self, version: Version) -> list[Representation]:
+    async def representations_of(self, version: str) -> list[Representation]:
         """The representations of a version, with their files."""
-        siblings = [row.id for row in self.versions.fresh(version.product_id, time.monotonic()) or ()]
-        return list(await self._rows(self.representations, version.id, siblings))
+        return list(await self._rows(self.representations, version, self.versions.siblings(version)))
 
-    async def workfiles_of(self, task: Task) -> list[Workfile]:
+    async def workfiles_of(self, task: str) -> list[Workfile]:
         """The workfiles of a task."""
-        siblings = [row.id for row in self.tasks.fresh(task.folder_id, time.monotonic()) or ()]
-        return list(await self._rows(self.workfiles, task.id, siblings))
+        return list(await self._rows(self.workfiles, task, self.tasks.siblings(task)))
 
     async def _rows(
         self, level: Level[Any], parent: str, siblings: list[str], wanted: Level[Any] | None = None
@@ -236,7 +247,7 @@ class Catalogue:
             if not followed:
                 level.clear(now)
                 wanted.clear(now)
-            return grouped[parent]
+            return list(grouped[parent])
 
     def _parents(self, level: Level[Any], now: float) -> Iterable[str]:
         """Every parent that is known at this level."""

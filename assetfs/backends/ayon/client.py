@@ -206,7 +206,7 @@ class Client:
             answer = await self.send("POST", f"api/projects/{project}/operations", label, body=batch, repeatable=False)
         done = await decoded(answer, dict[str, Any], label)
         if done.get("success") is not True:
-            failed = next((one for one in done.get("operations", ()) if not one.get("success")), {})
+            failed: dict[str, Any] = next((one for one in done.get("operations", ()) if not one.get("success")), {})
             raise refusal(int(failed.get("status") or 500), msgspec.json.encode(failed), label)
 
     async def upload(

@@ -27,7 +27,7 @@ PARTS = {
     "file": 2,
     "review": 1,
     "reviewable": 2,
-    "thumbnail": 2,
+    "thumbnail": 3,
     "links": 2,
     "linkset": 4,
     "linkto": 5,
@@ -64,7 +64,7 @@ def parse(node: NodeId) -> Ref:
     what, *rest = node.split(".")
     if node == ROOT:
         return Ref(ROOT)
-    if len(rest) != PARTS.get(what, -2) + 1 or (not rest[0] and what != "lists"):
+    if len(rest) != PARTS.get(what, -2) + 1 or not rest[0]:
         raise NotFound("there is no such node")
     key = tuple(unquote(part) for part in rest[1:])
     if what in ENTITIES and not is_id(key[0]):

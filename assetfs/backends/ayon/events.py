@@ -1,0 +1,276 @@
+"""What others change, from the server's event stream (section 4.13).
+
+The stream has no acknowledgement and no history: the first message of any kind says that we were let in, and from then
+on what is remembered can be believed. Frames are taken for invalidations only; the values in them are those of whatever
+was written last. WebSocket frames are taken apart by wsproto, on a stream of our own: nothing runs beside whoever
+iterates, so that he may stop at any point.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import trio
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import (
+    AcceptConnection,
+    CloseConnection,
+    Event,
+    Ping,
+    RejectConnection,
+    Request,
+    TextMessage,
+)
+from wsproto.utilities import ProtocolError
+
+from assetfs.backends.ayon.client import Client
+from assetfs.backends.ayon.ids import ENTITIES, ROOT, Ref, is_id, place
+from assetfs.backends.ayon.studio import Studio
+from assetfs.backends.ayon.wire import Me
+from assetfs.repository import Change, NodeId, NotAuthenticated, Offline, Unavailable
+from assetfs.transport.origin import origin_of, refuse_plaintext
+from assetfs.transport.tls import tls_context
+
+TOPICS = ("entity.", "link.", "links.", "thumbnail.updated", "reviewable.", "activity.", "entity_list.")
+PATIENCE = 15.0
+"""Seconds of silence until the server is pinged: it sends a heartbeat every five to seven."""
+PONG = 10.0
+LET_IN = 20.0
+"""Seconds until the first message: refused clients are shut out after three to eight."""
+LONGEST = 4 << 20
+"""Bytes of one message."""
+ATTRIBUTES = frozenset(
+    {"status", "tags", "attrib", "data", "label", "type", "assignees", "author", "thumbnail", "product_type", "task"}
+)
+"""What changes in an entity without changing what its folder lists."""
+SHALLOW = frozenset({"created", "files"})
+"""Changes that concern nothing below the entity."""
+UNFORESEEN = frozenset({"product", "version", "representation"})
+"""What publishing makes: the mount learns of it in no other way, so that our own echoes are passed on."""
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """One event."""
+
+    topic: str = ""
+    project: str | None = None
+    sender: str | None = None
+    summary: dict[str, Any] = {}
+
+
+async def follow(studio: Studio) -> AsyncGenerator[Change, None]:
+    """Changes as they come. See `Repository.changes`."""
+    client = studio.client
+    # A key is good for the stream only while the server remembers that it was used.
+    await client.get("api/users/me", Me, "whoami")
+    socket = await _Socket.open(client)
+    try:
+        await socket.send({"topic": "auth", "token": client.token, "subscribe": list(TOPICS)})
+        with trio.move_on_after(LET_IN) as scope:
+            await socket.receive()
+        if scope.cancelled_caught:
+            raise Unavailable("AYON's event stream does not begin", timeout=True)
+        studio.forget()
+        studio.followed = True
+        yield Change()
+        while True:
+            frame = await socket.receive()
+            for change in changes_of(studio, frame):
+                yield change
+    finally:
+        studio.followed = False
+        await socket.close()
+
+
+def changes_of(studio: Studio, frame: Frame) -> Iterator[Change]:
+    """What a frame invalidates: rows here, and nodes for the mount."""
+    group, _, rest = frame.topic.partition(".")
+    if group == "server" and rest == "started":
+        studio.forget()
+        yield Change()
+    if frame.project is None:
+        return
+    ours = frame.sender == studio.client.sender
+    match group:
+        case "entity":
+            what, _, verb = rest.partition(".")
+            if what == "project":
+                studio.projects.forget(frame.project)
+                yield Change(folder=ROOT, node=f"project.{frame.project}")
+            elif what in ENTITIES:
+                found = list(_entity(studio, frame, what, verb))
+                if not ours or what in UNFORESEEN:
+                    yield from found
+        case "link" if not ours:
+            yield from _link(frame)
+        case "links" if not ours:
+            yield Change()
+        case "thumbnail":
+            kind, id_ = frame.summary.get("entityType"), frame.summary.get("entityId")
+            if kind in ENTITIES and is_id(id_):
+                _forget(studio, frame.project, str(kind), str(id_), None)
+                for extension in ("png", "jpg"):
+                    yield Change(node=Ref("thumbnail", frame.project, (str(kind), str(id_), extension)).node)
+        case "reviewable":
+            id_ = frame.summary.get("versionId") or frame.summary.get("entityId")
+            if is_id(id_):
+                yield Change(folder=Ref("review", frame.project, (str(id_),)).node)
+        case "entity_list":
+            yield Change(folder=Ref("lists", frame.project).node)
+            if is_id(frame.summary.get("id")):
+                yield Change(folder=Ref("list", frame.project, (str(frame.summary["id"]),)).node)
+
+
+def _entity(studio: Studio, frame: Frame, what: str, verb: str) -> Iterator[Change]:
+    project, id_ = frame.project or "", frame.summary.get("entityId")
+    if not is_id(id_):
+        return
+    old = frame.summary.get("parentId")
+    aspect, changed, _ = verb.partition("_changed")
+    moved = bool(changed) and aspect in ("parent", "folder", "product", "version") and aspect != what
+    parents = [old]
+    if moved:
+        parents.append(frame.summary.get("value"))
+    node = Ref(what, project, (str(id_),)).node
+    subtree = not (changed and aspect in ATTRIBUTES) and verb not in SHALLOW
+    for parent in parents:
+        if parent is not None and not is_id(parent):
+            continue
+        _forget(studio, project, what, str(id_), parent)
+        if changed and aspect in ATTRIBUTES and what != "version":
+            yield Change(node=node, kind="metadata")
+            continue
+        for folder in _folders(what, project, parent):
+            yield Change(node=node, folder=folder, kind=verb, subtree=subtree)
+
+
+def _folders(what: str, project: str, parent: str | None) -> list[NodeId]:
+    """The folders whose listings an entity is in, or is the reason for."""
+    if what == "folder":
+        return [place(project, parent)]
+    if parent is None:
+        return []
+    if what in ("task", "product"):
+        return [Ref(f"{what}s", project, (parent,)).node, place(project, parent)]
+    above = {"version": "product", "representation": "version", "workfile": "task"}[what]
+    return [Ref(above, project, (parent,)).node]
+
+
+def _forget(studio: Studio, project: str, what: str, id_: str, parent: str | None) -> None:
+    studio.changed(what, project, id_, [parent])
+
+
+def _link(frame: Frame) -> Iterator[Change]:
+    told = frame.summary
+    for end, direction in (("input", "out"), ("output", "in")):
+        what, id_ = told.get(f"{end}Type"), told.get(f"{end}Id")
+        if what in ENTITIES and is_id(id_):
+            key = (str(what), str(id_), str(told.get("linkType")), direction)
+            yield Change(folder=Ref("linkset", frame.project or "", key).node)
+
+
+class _Socket:
+    """A WebSocket connection."""
+
+    def __init__(self, stream: trio.abc.Stream, connection: WSConnection) -> None:
+        self._stream = stream
+        self._connection = connection
+        self._text = ""
+        self._waiting: list[Event] = []
+
+    @classmethod
+    async def open(cls, client: Client) -> _Socket:
+        """Connect, with the same trust as everywhere. Raises Offline, Unavailable."""
+        origin = origin_of(client.base)
+        refuse_plaintext(origin, allowed=client.options.allow_plaintext)
+        stream: trio.abc.Stream | None = None
+        try:
+            with trio.fail_after(client.options.connect_timeout + client.options.read_timeout):
+                stream = await trio.open_tcp_stream(origin.host, origin.port)
+                if origin.scheme == "https":
+                    tls = tls_context(client.options.ca_file)
+                    stream = trio.SSLStream(stream, tls, server_hostname=origin.host, https_compatible=True)
+                    await stream.do_handshake()
+                socket = cls(stream, WSConnection(ConnectionType.CLIENT))
+                path = client.base.split("/", 3)[3]
+                await socket._out(Request(host=origin.authority, target=f"/{path}ws"))
+                event = await socket._event()
+                if not isinstance(event, AcceptConnection):
+                    status = getattr(event, "status_code", "no answer")
+                    raise Unavailable(f"AYON has no event stream here ({status})")
+                return socket
+        except (OSError, ssl.SSLError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            await _closed(stream)
+            raise Offline(f"AYON's event stream cannot be reached: {error}") from None
+        except trio.TooSlowError:
+            await _closed(stream)
+            raise Unavailable("AYON's event stream does not answer", timeout=True) from None
+        except BaseException:
+            await _closed(stream)
+            raise
+
+    async def send(self, message: object) -> None:
+        """One JSON message."""
+        await self._out(TextMessage(data=msgspec.json.encode(message).decode()))
+
+    async def receive(self) -> Frame:
+        """The next event or heartbeat; silence is broken by a ping. Raises Unavailable, NotAuthenticated."""
+        while True:
+            try:
+                event = await self._within(PATIENCE)
+                if event is None:
+                    await self._out(Ping())
+                    event = await self._within(PONG)
+                if event is None:
+                    raise Unavailable("AYON's event stream is silent", timeout=True)
+            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, ProtocolError) as error:
+                raise Unavailable(f"AYON's event stream broke: {error}") from None
+            match event:
+                case TextMessage():
+                    self._text += event.data
+                    if len(self._text) > LONGEST:
+                        raise Unavailable("AYON's event stream sends more than 4 MiB at once")
+                    if event.message_finished:
+                        text, self._text = self._text, ""
+                        with suppress(msgspec.DecodeError):
+                            return msgspec.json.decode(text, type=Frame)
+                case CloseConnection():
+                    raise Unavailable(f"AYON closed its event stream ({event.code})")
+                case RejectConnection():
+                    raise NotAuthenticated("AYON refuses its event stream")
+
+    async def _within(self, seconds: float) -> Event | None:
+        with trio.move_on_after(seconds):
+            return await self._event()
+        return None
+
+    async def _event(self) -> Event:
+        """The next thing that came; pings are answered by the way."""
+        while not self._waiting:
+            data = await self._stream.receive_some()
+            self._connection.receive_data(bytes(data) or None)
+            self._waiting = list(self._connection.events())
+            for event in self._waiting:
+                if isinstance(event, Ping):
+                    await self._out(event.response())
+        return self._waiting.pop(0)
+
+    async def _out(self, event: Any) -> None:
+        await self._stream.send_all(self._connection.send(event))
+
+    async def close(self) -> None:
+        """Say goodbye, if that is quick, and close."""
+        with trio.move_on_after(1) as scope:
+            scope.shield = True
+            with suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError, ProtocolError):
+                await self._out(CloseConnection(code=1000))
+        await _closed(self._stream)
+
+
+async def _closed(stream: trio.abc.Stream | None) -> None:
+    if stream is not None:
+        await trio.aclose_forcefully(stream)
