@@ -69,7 +69,7 @@ class Lists(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Data(msgspec.Struct, frozen=True):
-    project: msgspec.Raw | None = None
+    project: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -89,8 +89,9 @@ class Client:
         """What is sent as the credential; also the event stream needs it."""
         self._user = address.user
         self._password = address.secret if address.user else None
+        self.site: str = address.options.get("site_id") or default_site()
         self._site = {
-            "x-ayon-site-id": address.options.get("site_id") or default_site(),
+            "x-ayon-site-id": self.site,
             "x-ayon-platform": "linux",
             "x-ayon-hostname": _safe(socket.gethostname()) or "unknown",
             "x-sender": self.sender,
@@ -243,7 +244,7 @@ class Client:
         answer = await decoded(response, _Answer, label)
         if answer.errors:
             raise query_refusal(answer.errors[0].message, answer.errors[0].extensions, label)
-        if answer.data is None or answer.data.project is None or bytes(answer.data.project) == b"null":
+        if answer.data is None or bytes(answer.data.project) == b"null":
             raise NotFound(f"there is no project {project}")
         return await _decoded(bytes(answer.data.project), type_, label)
 

@@ -130,8 +130,15 @@ class Tree:
                 return root()
             case "project":
                 facts = (await self._studio.projects.get(ref.project)).facts
-                row = ProjectRow(name=facts.name, created_at=facts.created_at, updated_at=facts.updated_at)
-                return nodes.project(row)
+                return nodes.project(
+                    ProjectRow(
+                        name=facts.name,
+                        code=facts.code,
+                        label=facts.label,
+                        created_at=facts.created_at,
+                        updated_at=facts.updated_at,
+                    )
+                )
             case "tasks" | "products":
                 await self._studio.row(ref, "folder")
                 return (nodes.tasks if ref.what == "tasks" else nodes.products)(ref.project, ref.id)
