@@ -63,9 +63,7 @@ def _missing(name: str) -> Any:
     raise Missing(name)
 
 
-def folder_of(
-    templates: Mapping[str, Mapping[str, Any]], kind: str, values: Mapping[str, Any], fallback: str
-) -> str:
+def folder_of(templates: Mapping[str, Mapping[str, Any]], kind: str, values: Mapping[str, Any], fallback: str) -> str:
     """The folder that files of a kind (`publish`, `work`) go to: from the default template, else from `fallback`.
 
     Begins with `{root[…]}`, has no empty elements, and never leaves the root."""
