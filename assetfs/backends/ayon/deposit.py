@@ -17,8 +17,8 @@ import msgspec
 from assetfs.backends.ayon.client import of_project
 from assetfs.backends.ayon.errors import Taken
 from assetfs.backends.ayon.ids import is_id, new_id
+from assetfs.backends.ayon.nodes import our_data, stored_by_us
 from assetfs.backends.ayon.pictures import header
-from assetfs.backends.ayon.nodes import stored_by_us
 from assetfs.backends.ayon.queries import ACTIVITIES, LISTED, Ask
 from assetfs.backends.ayon.studio import Studio
 from assetfs.repository import (
@@ -129,7 +129,7 @@ class Deposit:
             info = await self._studio.downloads.info(project, file["id"])
         except NotFound:
             return False
-        return info.size == file["size"]
+        return info.size == int(file["size"])
 
     async def finish(self, version: str) -> None:
         """The files are referred to: hand them over to a comment at the version, and take the anchor away."""
@@ -178,24 +178,21 @@ async def delete_file(studio: Studio, project: str, id_: str) -> None:
 class Janitor:
     """Finishes or takes back what transfers of this machine left a day ago and longer."""
 
-    _swept: set[tuple[str, str]] = set()
-
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
 
     async def sweep(self, project: str) -> None:
         """Look through a project, once in the life of a connection."""
-        mark = (self._studio.client.sender, project)
-        if mark in self._swept:
+        if project in self._studio.swept:
             return
-        self._swept.add(mark)
+        self._studio.swept.add(project)
         filters = {"tags": [ANCHOR], "referenceTypes": ["origin"], "authors": [self._studio.user]}
         asked = [Ask("activities", filters, ACTIVITIES, 100)]
         found = await self._studio.client.lists(project, asked, "janitor")
         limit = datetime.now(UTC) - OLD
         for edge in found.activities.edges:
             activity = edge.node
-            ours = _ours(activity.activity_data)
+            ours = our_data(activity.activity_data)
             when = datetime.fromisoformat(activity.created_at) if activity.created_at else None
             if ours.get("site") != self._studio.client.site or when is None:
                 continue
@@ -204,8 +201,8 @@ class Janitor:
             await self._clean(project, activity.activity_id, str(ours.get("version")))
 
     async def _clean(self, project: str, anchor: str, version: str) -> None:
-        """Hand over what a version refers to; what nothing refers to goes with the anchor, by the server's own sweep."""
-        deposit = Deposit(self._studio, _Fleeting())
+        """Hand over what a version refers to; what nothing refers to goes with the anchor, by the server's sweep."""
+        deposit = Deposit(self._studio, Kept())
         deposit.state = {"project": project, "anchor": anchor, "final": new_id(), "files": {}, "litter": []}
         asked = [Ask("representations", {"versionIds": [version]}, LISTED["representations"], 5000)]
         found = await self._studio.client.lists(project, asked, "janitor") if is_id(version) else None
@@ -218,21 +215,11 @@ class Janitor:
             await deposit.undo()
 
 
-def _ours(text: str | None) -> dict[str, Any]:
-    try:
-        data = msgspec.json.decode(text) if text else {}
-    except msgspec.DecodeError:
-        return {}
-    found = data.get("assetfs") if isinstance(data, dict) else None
-    return found if isinstance(found, dict) else {}
+class Kept:
+    """A ledger that is read and not written."""
 
-
-class _Fleeting:
-    """A ledger for what is not continued."""
-
-    @property
-    def state(self) -> Mapping[str, Any]:
-        return {}
+    def __init__(self, state: Mapping[str, Any] | None = None) -> None:
+        self.state = state or {}
 
     async def record(self, **state: Any) -> None:
         return

@@ -147,6 +147,15 @@ class Editing:
             body = body.setdefault(step, {})
         body[last] = value
 
+    def fields(self, project: Project, what: str, values: Mapping[str, bytes]) -> dict[str, Any]:
+        """Attributes that were set before there was an entity, as its fields. Those of others are left out. Raises
+        ValueRejected."""
+        body: dict[str, Any] = {}
+        for name, value in values.items():
+            if name.startswith(PREFIX):
+                self._place(body, *self._parsed(project, what, name, value))
+        return body
+
     def admit(self, changes: Mapping[str, bytes]) -> None:
         """Check values for a new file as far as no project is needed. Raises ValueRejected, Unsupported."""
         for name, value in changes.items():

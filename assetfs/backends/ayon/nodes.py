@@ -130,10 +130,11 @@ def pointer(project_name: str, name: str, row: Version) -> Node:
 
 def stored_by_us(row: Entity) -> bool:
     """Whether the bytes of a representation are project files of the server (5.1 a)."""
-    return _ours(row.data).get("store") == "project-files"
+    return our_data(row.data).get("store") == "project-files"
 
 
-def _ours(data: str | None) -> Mapping[str, Any]:
+def our_data(data: str | None) -> Mapping[str, Any]:
+    """What we wrote down in an entity's data."""
     try:
         found = msgspec.json.decode(data) if data else {}
     except msgspec.DecodeError:
@@ -180,7 +181,7 @@ def _file(project_: Project, row: Representation, file: File, ref: Ref, overwrit
         size=size,
         version=stored or f"{file.id}-{file.hash or ''}-{file.size}-{row.updated_at}",
         digest=f"{kind}:{digest}" if usual else None,
-        rights=Rights.ALL if overwrite and stored else PUBLISHED,
+        rights=Rights.ALL if overwrite and stored and ref.what == "representation" else PUBLISHED,
         local=local,
         measurable=False,
         availability=Availability.ONLINE if online else Availability.OFFLINE,

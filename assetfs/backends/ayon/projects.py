@@ -6,7 +6,7 @@ stream tells of a change.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -32,6 +32,18 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
         place = rooted(path)
         root = self.roots.get(place.root) if place is not None else None
         return find(root, place.parts) if place is not None and root is not None else None
+
+    async def remove(self, paths: Sequence[str]) -> None:
+        """Remove local files of stored paths, as far as they are at roots that are ours to write."""
+
+        def work() -> None:
+            for path in paths:
+                place = rooted(path)
+                found = self.find(path) if place is not None and place.root in self.writable else None
+                if found is not None:
+                    (found.content.root / found.content.relative).unlink(missing_ok=True)
+
+        await trio.to_thread.run_sync(work)
 
 
 class Projects:

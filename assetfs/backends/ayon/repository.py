@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 import trio
 
 from assetfs.backends import Address
 from assetfs.backends.ayon import attributes
+from assetfs.backends.ayon.arranging import Arranging
 from assetfs.backends.ayon.client import Client
 from assetfs.backends.ayon.downloads import fetch_local
 from assetfs.backends.ayon.editing import Editing
@@ -19,11 +21,16 @@ from assetfs.backends.ayon.pictures import Pictures
 from assetfs.backends.ayon.roots import mapping
 from assetfs.backends.ayon.studio import Choices, Studio
 from assetfs.backends.ayon.wire import Attributes, Info, Me
+from assetfs.backends.ayon.writing import Writing
 from assetfs.repository import (
     Capabilities,
     Change,
+    Draft,
     Identity,
+    Kind,
+    Ledger,
     Metadata,
+    NameRejected,
     Node,
     NodeId,
     NotFound,
@@ -33,6 +40,7 @@ from assetfs.repository import (
     Repository,
     RepositoryError,
     Sink,
+    Source,
     Unsupported,
     VersionChanged,
 )
@@ -42,6 +50,16 @@ MEASURED_AT_ONCE = 6
 
 CAPABILITIES = Capabilities(
     measure=True,
+    create_folder=True,
+    remove_folder=True,
+    upload=True,
+    replace=True,
+    replace_keeps_id=True,
+    rename=True,
+    move=True,
+    remove=True,
+    symlinks=True,
+    drafts=True,
     set_metadata=True,
     hidden=True,
     changes=True,
@@ -68,6 +86,8 @@ class AyonRepository(Repository):
         self._linking = Linking(self._studio)
         self._tree = Tree(self._studio, self._linking, self._pictures)
         self._editing = Editing(self._studio, self._linking)
+        self._arranging = Arranging(self._studio, self._linking, self._pictures)
+        self._writing = Writing(self._studio, self._arranging, self._editing, self._pictures)
         self.capabilities = CAPABILITIES
 
     @property
@@ -169,3 +189,53 @@ class AyonRepository(Repository):
 
     def admit_metadata(self, changes: Mapping[str, bytes]) -> None:
         self._editing.admit(changes)
+
+    def admit(self, folder: Node, name: str, kind: Kind) -> None:
+        self._writing.admit(folder, name, kind)
+
+    async def create_folder(self, folder: Node, name: str) -> Node:
+        return await self._arranging.create(folder, name)
+
+    async def remove_folder(self, node: Node, folder: Node) -> None:
+        await self._arranging.remove_folder(node, folder)
+
+    async def upload(self, folder: Node, name: str, source: Source, ledger: Ledger) -> Node:
+        return await self._writing.upload(folder, name, source, ledger)
+
+    async def replace(self, node: Node, folder: Node, source: Source, ledger: Ledger) -> Node:
+        return await self._writing.replace(node, source, ledger)
+
+    async def abandon(self, state: Mapping[str, Any]) -> Node | None:
+        return await self._writing.abandon(state)
+
+    async def rename(self, node: Node, folder: Node, name: str, over: Node | None = None) -> Node:
+        return await self._writing.place(node, folder, folder, name, over)
+
+    async def move(self, node: Node, source: Node, destination: Node, name: str, over: Node | None = None) -> Node:
+        return await self._writing.place(node, source, destination, name, over)
+
+    async def remove(self, node: Node, folder: Node) -> None:
+        await self._writing.remove(node, folder)
+
+    async def symlink(self, folder: Node, name: str, target: str, to: Node | None) -> Node:
+        ref = parse(folder.id)
+        if ref.what != "linkset":
+            raise Unsupported("links are made in .links/<type>.out")
+        return await self._linking.make(ref, name, to)
+
+    # ---- drafts ---------------------------------------------------------------------------------------------------
+
+    def drafts_in(self, folder: Node, name: str) -> bool:
+        return self._writing.drafts_in(folder, name)
+
+    def draft_commits(self, draft: Draft, name: str) -> bool:
+        return self._writing.commits(draft, name)
+
+    def admit_draft(self, draft: Draft, relative: str, kind: Kind) -> None:
+        if kind is Kind.LINK:
+            raise Unsupported("a version has no links")
+        if relative.count("/") > (0 if kind is Kind.FOLDER else 1):
+            raise NameRejected("a version has files, and folders of files: one level of them")
+
+    async def commit_draft(self, draft: Draft, folder: Node, name: str, value: bytes, ledger: Ledger) -> Node:
+        return await self._writing.commit(draft, folder, name, ledger)

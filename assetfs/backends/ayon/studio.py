@@ -47,6 +47,8 @@ class Studio:
         self.user = ""
         self.followed = False
         """Somebody follows the event stream."""
+        self.swept: set[str] = set()
+        """Projects that were looked through for what transfers have left."""
         self._catalogues: dict[str, Catalogue] = {}
 
     def catalogue(self, project: str) -> Catalogue:
