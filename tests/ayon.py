@@ -73,11 +73,12 @@ class Studio:
 
     def stored(self, name: str, version: str, **contents: bytes) -> str:
         """A representation whose files are on the server; `__` in a name is a dot."""
-        files = [self._stored(key.replace("__", "."), version, content) for key, content in contents.items()]
+        files = [self.stored_file(key.replace("__", "."), version, content) for key, content in contents.items()]
         data = {"assetfs": {"store": "project-files", "v": 1}}
         return self.make("representation", name=name, versionId=version, files=files, data=data)
 
-    def _stored(self, name: str, version: str, content: bytes) -> dict[str, Any]:
+    def stored_file(self, name: str, version: str, content: bytes) -> dict[str, Any]:
+        """A file of a representation, with its bytes on the server."""
         return {
             "id": self.file(name, content, version),
             "name": name,
@@ -91,7 +92,7 @@ class Studio:
         """A project file that a comment at a version holds."""
         body = {"activityType": "comment", "body": "files"}
         anchor = self.call("POST", f"version/{version}/activities", json=body).json()["id"]
-        headers = {"Content-Type": mime, "X-File-Name": name, "X-Activity-ID": anchor}
+        headers = {"Content-Type": mime, "X-File-Name": name.encode().decode("latin-1"), "X-Activity-ID": anchor}
         return str(self.call("POST", "files", content=content, headers=headers).json()["id"])
 
     def workfile(self, relative: str, task: str, content: bytes) -> str:

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from assetfs.repository import Node, Repository
+from tests.contract.backends.ayon import Versions, Workfiles
 from tests.contract.backends.depot import DepotWorld
 from tests.contract.backends.jama import JamaWorld
 from tests.contract.backends.midas import MidasWorld
 from tests.contract.backends.sams import SamsWorld
 from tests.contract.world import World
 from tests.live.real_jama import NotAvailableError, start_real_jama
-from tests.sandboxes import start_sandbox
+from tests.sandboxes import RunningSandbox, start_sandbox
 
 
 @contextmanager
@@ -54,7 +55,15 @@ def _depot() -> Iterator[World]:
         yield DepotWorld(Path(folder))
 
 
+@contextmanager
+def _ayon(make: Callable[[RunningSandbox], World]) -> Iterator[World]:
+    with start_sandbox("ayon", seed="empty") as running:
+        yield make(running)
+
+
 WORLDS = {
+    "ayon-workfiles": lambda: _ayon(Workfiles),
+    "ayon-versions": lambda: _ayon(Versions),
     "depot": _depot,
     "jama-current": lambda: _jama("current"),
     "jama-legacy": lambda: _jama("legacy"),

@@ -11,6 +11,7 @@ from typing import Any
 
 from assetfs.backends.ayon import workfiles
 from assetfs.backends.ayon.arranging import Arranging, on_wire
+from assetfs.backends.ayon.client import of_project
 from assetfs.backends.ayon.deposit import DIGEST, Deposit, Kept, delete_file
 from assetfs.backends.ayon.errors import Taken
 from assetfs.backends.ayon.ids import Ref, new_id, parse
@@ -131,6 +132,22 @@ class Overwriting:
         path = f"{file.path.replace(chr(92), '/').rpartition('/')[0]}/{name}"
         await self._arranging.set_files(ref.project, row, [{**on_wire(file), "path": path, "name": name}])
         return await self._now(ref, await self._studio.row(ref))
+
+    async def give(self, node: Node, over: Node) -> Node:
+        """The content of one file goes into another one of its version, and its representation goes."""
+        ref, other = parse(node.id), parse(over.id)
+        if not (node.private.stored and over.private.stored) or (ref.what, other.what) != ("representation",) * 2:
+            raise Forbidden("published files at roots are not replaced")
+        row, target = await self._studio.row(ref), await self._studio.row(other)
+        if [file.id for file in target.files] != [over.private.stored]:
+            raise Conflict("the file was replaced on the server", await self._now(other, target))
+        file, old = row.files[0], target.files[0]
+        await self._arranging.set_files(ref.project, target, [{**on_wire(file), "path": old.path, "name": over.name}])
+        path = of_project(ref.project, "representations", ref.id)
+        await self._studio.client.send("DELETE", path, "rename over", repeatable=False)
+        self._studio.changed("representation", ref.project, ref.id, [row.version_id])
+        await delete_file(self._studio, ref.project, old.id)
+        return await self._now(other, await self._studio.row(other))
 
     async def abandon(self, state: Mapping[str, Any]) -> Node | None:
         """Take back what was not finished; return a replacement that was."""

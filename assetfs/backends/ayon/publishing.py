@@ -124,10 +124,10 @@ class Publishing:
         row: Product = await self._studio.row(ref)
         folder: Folder = await self._studio.row(Ref("folder", ref.project, (row.folder_id,)))
         state: dict[str, Any] = dict(ledger.state.get("publish") or {})
+        made = await self._made(state) if state else None
         if not state:
             state = {"project": ref.project, "product": ref.id, "version": new_id(), "places": {}}
             await ledger.record(publish=state)
-        made = await self._made(state)
         deposit = Deposit(self._studio, ledger)
         to_server, to_root = self._stores()
         if made is None:

@@ -82,6 +82,7 @@ class Workfiles:
         ref = parse(folder.id)
         project = await self._studio.projects.get(ref.project)
         state = ledger.state.get("workfile")
+        row = await self._record(state) if state is not None else None
         if state is None:
             task: Task = await self._studio.row(ref)
             there = await self._named(ref, name)
@@ -92,7 +93,6 @@ class Workfiles:
             await ledger.record(workfile=state)
         state = dict(state)
         place, temporary = places(project, state)
-        row = await self._record(state)
         if row is None:
             await trio.to_thread.run_sync(take_back, temporary, place)
             await write(source, temporary, ledger)

@@ -122,8 +122,10 @@ class Writing:
         if ref.what == "workfile":
             return await self._workfiles.place(node, destination, name, over)
         if ref.what == "representation" and node.kind is Kind.FILE:
-            if not self._studio.choices.allow_overwrite or source.id != destination.id or over is not None:
+            if not self._studio.choices.allow_overwrite or source.id != destination.id:
                 raise Forbidden("what is published stays where it is")
+            if over is not None and over.id != node.id:
+                return await self._overwriting.give(node, over)
             return await self._overwriting.rename(node, name)
         return await self._arranging.place(node, destination, name, over)
 
