@@ -1,8 +1,8 @@
 """Documents into nodes (section 8): sets are folders below the root, assets are files in them.
 
-A node's id is a letter and the server's id: `s…` a set, `a…` an asset; `v…` and
-`i…` are folders and files of renditions. Assets of sets that are not `usable` cannot be
-changed, which shows in their rights; so the set of every asset has to be known.
+A node's id is a letter and the server's id: `s…` a set, `a…` an asset; `v…`, `i…` and `w…` are folders and files of
+renditions, `t…`, `d…` and `l…` folders of tags and states and the links in them. Assets of sets that are not `usable`
+cannot be changed, which shows in their rights; so the set of every asset has to be known.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from assetfs.backends.sams.wire import SECOND, Asset, Set, is_id, media_time_ns,
 from assetfs.repository import Forbidden, Kind, Node, NodeId, NotFound, Rights
 
 ROOT = "root"
+HIDDEN = frozenset("viwtdl")
+"""First letters of the ids of what is not listed."""
 REMEMBERED = 100_000
 """Digests of contents that were seen: 200 bytes each."""
 
@@ -101,8 +103,8 @@ class Nodes:
 
 def number_of(node: NodeId, letter: str) -> str:
     """The server's id in a node's. Raises NotFound for what is no id of this kind."""
-    if node[:1] in ("v", "i"):
-        raise Forbidden("renditions are the server's own: they cannot be changed")
+    if node[:1] in HIDDEN:
+        raise Forbidden("what is in hidden folders is the server's own: it cannot be changed")
     if node[:1] != letter or not is_id(node[1:]):
         raise NotFound("there is no such node")
     return node[1:]

@@ -7,26 +7,26 @@ more than the ten thousand that a search shows.
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlunsplit
 
 import msgspec
-from cachetools import LRUCache
 
 from assetfs.backends import Address
-from assetfs.backends.sams import attributes, edits, renditions
+from assetfs.backends.sams import attributes, edits, renditions, shelves
 from assetfs.backends.sams.arranging import Arranging, check_set_name
 from assetfs.backends.sams.client import Client
 from assetfs.backends.sams.downloads import Downloads
+from assetfs.backends.sams.finding import Finding
 from assetfs.backends.sams.locks import Locks, session_of
-from assetfs.backends.sams.nodes import ROOT, Nodes, number_of
+from assetfs.backends.sams.nodes import HIDDEN, ROOT, Nodes, number_of
 from assetfs.backends.sams.records import Names
 from assetfs.backends.sams.renditions import Renditions
 from assetfs.backends.sams.watch import Watch
 from assetfs.backends.sams.wire import Asset, Set
 from assetfs.backends.sams.writing import Writing, check_name
+from assetfs.names import decode
 from assetfs.repository import (
     Capabilities,
     Change,
@@ -52,10 +52,6 @@ from assetfs.transport import Transport, TransportOptions
 
 POLL = 15.0
 """Seconds between two looks at what others changed."""
-MOST_TAGS = 10_000
-NAMES_PER_SEARCH = 10
-"""Names may have any length; what is asked travels in the request line."""
-MOST_FOUND = 1000
 RESOURCES = "consume/assets"
 """What every SAMS has among its resources."""
 
@@ -72,6 +68,7 @@ CAPABILITIES = Capabilities(
     remove=True,
     set_metadata=True,
     search=True,
+    recent=True,
     tags=True,
     usage=True,
     hidden=True,
@@ -107,8 +104,10 @@ class SamsRepository(Repository):
         headers = {"Authorization": f"Basic {address.secret}"} if address.secret else {}
         self._client = Client(Transport(self._endpoint, options, headers=headers), self._user)
         self._nodes = Nodes(self._client)
+        self._finding = Finding(self._client, self._nodes)
         self._downloads = Downloads(self._client, self._nodes)
-        self._renditions = Renditions(self._client)
+        self._renditions = Renditions(self._client, self._downloads)
+        self._creating = bool(address.options.get("create_renditions"))
         session = session_of(self._endpoint, self._user or "")
         self._locks = Locks(self._client, address.options.get("locks", "honour"), self._user, session)
         self._writing = Writing(self._client, self._nodes, self._downloads, self._locks)
@@ -125,7 +124,6 @@ class SamsRepository(Repository):
             address.options.get("destination"),
         )
         self._new_extra = bool(address.options.get("new_extra"))
-        self._codes: LRUCache[str, str] = LRUCache(MOST_TAGS)
         self.capabilities = msgspec.structs.replace(CAPABILITIES, changes=poll > 0)
 
     @property
@@ -151,11 +149,14 @@ class SamsRepository(Repository):
 
     async def children(self, folder: Node) -> AsyncIterator[Page]:
         if folder.id == ROOT:
-            async for page in self._sets():
+            async for page in self._finding.sets():
                 yield page
             return
         if folder.id[:1] == "v":
             yield Page(await self._pictures(folder))
+            return
+        if folder.id[:1] in shelves.BY:
+            yield Page(await shelves.children(self._client, folder.id))
             return
         set_id = number_of(folder.id, "s")
         names = Names()
@@ -170,9 +171,27 @@ class SamsRepository(Repository):
         self._client.records.listed(set_id, names)
 
     async def hidden(self, folder: Node, name: str) -> Node:
-        if folder.id[:1] != "s" or name != renditions.FOLDER:
-            raise NotFound(f"there is no {name}")
-        return renditions.top(folder.id[1:])
+        if folder.id[:1] == "v" and self._creating:
+            set_id, size = renditions.place(folder.id)
+            if size:
+                return await self._renditions.find(set_id, size, decode(name.encode("utf-8", "surrogateescape")))
+            if renditions.size_of(name) is not None:
+                return renditions.shelf(set_id, name, creating=True)
+        for node in self._hidden_in(folder.id):
+            if node.name == name:
+                return node
+        raise NotFound(f"there is no {name}")
+
+    async def hidden_entries(self, folder: Node) -> Sequence[Node]:
+        return self._hidden_in(folder.id)
+
+    def _hidden_in(self, folder: NodeId) -> list[Node]:
+        if folder == ROOT:
+            return [shelves.Place("t", "").node()]
+        if folder[:1] != "s":
+            return []
+        found = [shelves.Place(letter, folder[1:]).node() for letter in shelves.BY]
+        return [renditions.top(folder[1:], creating=self._creating), *found]
 
     async def _pictures(self, folder: Node) -> list[Node]:
         """What is in `.renditions`, or in the folder of one size in it."""
@@ -180,21 +199,15 @@ class SamsRepository(Repository):
         pages = self._client.walk({"term": {"set_id": set_id}}, ["_media_id"])
         assets = [asset async for page, _ in pages for asset in page if asset.renditions]
         if not size:
-            return [renditions.shelf(set_id, name) for name in renditions.names(assets)]
+            return [renditions.shelf(set_id, name, creating=self._creating) for name in renditions.names(assets)]
         found = [(asset, renditions.by_size(asset).get(size)) for asset in assets]
         return [renditions.picture(asset, one) for asset, one in found if one is not None]
-
-    async def _sets(self, where: Mapping[str, Any] | None = None) -> AsyncIterator[Page]:
-        seen: set[str] = set()
-        async for page in self._client.sets(where):
-            yield Page([self._nodes.set(one) for one in page if one.id not in seen])
-            seen.update(one.id for one in page)
 
     async def walk(self, folder: Node) -> AsyncIterator[Listing]:
         if folder.id != ROOT:
             yield Listing(folder, [node async for page in self.children(folder) for node in page.nodes])
             return
-        sets = {node.id: node async for page in self._sets() for node in page.nodes}
+        sets = {node.id: node async for page in self._finding.sets() for node in page.nodes}
         yield Listing(folder, list(sets.values()))
         here, nodes = "", list[Node]()
         async for assets, _ in self._client.walk({"match_all": {}}, ["set_id", "_media_id"]):
@@ -212,18 +225,23 @@ class SamsRepository(Repository):
     async def stat(self, node: NodeId) -> Node:
         if node == ROOT:
             return self._nodes.root()
-        if node[:1] == "i":
-            return (await self._renditions.stat(node))[1]
+        if node[:1] in (renditions.MADE, renditions.WISHED):
+            return await self._renditions.stat(node)
+        if node[:1] in shelves.BY or node[:1] == shelves.LINK:
+            return await shelves.stat(self._client, node)
         if node[:1] == "v":
             set_id, size = renditions.place(node)
             await self._client.set(set_id)
-            return renditions.shelf(set_id, size) if size else renditions.top(set_id)
+            creating = self._creating
+            return (
+                renditions.shelf(set_id, size, creating=creating) if size else renditions.top(set_id, creating=creating)
+            )
         if node[:1] == "s":
             return self._nodes.set(await self._client.set(number_of(node, "s")))
         return await self._nodes.described(await self._client.asset(number_of(node, "a")))
 
     async def fetch(self, node: Node, start: int, stop: int, sink: Sink) -> None:
-        if node.id[:1] == "i":
+        if node.id[:1] in (renditions.MADE, renditions.WISHED):
             await self._renditions.fetch(node, start, stop, sink)
             return
         await self._downloads.fetch(node.private, start, stop, sink)
@@ -233,7 +251,7 @@ class SamsRepository(Repository):
         return {f"a{asset.id}": asset.length for asset in found}
 
     async def metadata(self, nodes: Sequence[Node]) -> Mapping[NodeId, Metadata]:
-        found: dict[NodeId, Metadata] = {node.id: {} for node in nodes if node.id == ROOT or node.id[:1] in ("v", "i")}
+        found: dict[NodeId, Metadata] = {node.id: {} for node in nodes if node.id == ROOT or node.id[:1] in HIDDEN}
         asked = _asset_ids(nodes)
         if len(asked) == 1:  # the record is exact, where the index remembers keys that were removed
             try:
@@ -265,26 +283,19 @@ class SamsRepository(Repository):
             return digest.encode() if digest else None
         if node.id[:1] != "s":
             return None
-        count, size = await self._totals({"term": {"set_id": node.id[1:]}})
+        count, size = await self._finding.totals({"term": {"set_id": node.id[1:]}})
         return b"%d" % (count if name == attributes.COUNT else size)
 
-    async def _totals(self, query: Mapping[str, Any]) -> tuple[int, int]:
-        """How many assets fit, and their bytes."""
-        counts = {"terms": {"field": "set_id", "size": MOST_TAGS}, "aggs": {"bytes": {"sum": {"field": "length"}}}}
-        source = {"query": {"bool": {"filter": [query]}}, "size": 0, "aggs": {"sets": counts}}
-        found = (await self._client.search(source, "totals")).counted["sets"].buckets
-        return sum(one.doc_count for one in found), int(sum(one.bytes.get("value", 0) for one in found))
-
     async def usage(self) -> Usage:
-        count, _ = await self._totals({"match_all": {}})
+        count, _ = await self._finding.totals({"match_all": {}})
         return Usage(files=count)
 
     async def locate(self, node: NodeId) -> Sequence[Sequence[Node]]:
         found = await self.stat(node)
         if node == ROOT:
             return []
-        if node[:1] in ("v", "i"):
-            raise NotFound("renditions are not listed, so that no way leads to them")
+        if node[:1] in HIDDEN:
+            raise NotFound("what is hidden is not listed, so that no way leads to it")
         if isinstance(found.private, Set):
             return [[found]]
         return [[self._nodes.set(await self._nodes.home(found.private.set_id)), found]]
@@ -292,29 +303,26 @@ class SamsRepository(Repository):
     # ---- finding --------------------------------------------------------------------------------------------------
 
     async def search(self, query: str) -> AsyncIterator[Page]:
-        async for page in self._sets({"name": {"$regex": f"(?i){re.escape(query)}"}}):
+        async for page in self._finding.search(query):
             yield page
-        texts = [{"match": {name: {"query": query, "operator": "and"}}} for name in ("filename", "name", "description")]
-        fits = {"bool": {"should": [*texts, {"term": {"tags.code": query}}]}}
-        found = await self._client.search({"query": fits, "size": MOST_FOUND, "sort": ["_score", "_media_id"]})
-        yield Page([await self._nodes.described(asset) for asset in found.items])
 
     async def tags(self) -> Sequence[str]:
-        source = {"size": 0, "aggs": {"tags": {"terms": {"field": "tags.code", "size": MOST_TAGS}}}}
-        found = await self._client.search(source, "tags")
-        return sorted(bucket.key for bucket in found.counted["tags"].buckets)
+        return await self._finding.tags()
 
     async def tagged(self, tag: str) -> AsyncIterator[Page]:
-        async for assets, total in self._client.walk({"term": {"tags.code": tag}}, ["_media_id"]):
-            yield Page([await self._nodes.described(asset) for asset in assets], total)
+        async for page in self._finding.tagged(tag):
+            yield page
+
+    async def recent(self) -> AsyncIterator[Page]:
+        yield await self._finding.recent()
 
     # ---- writing --------------------------------------------------------------------------------------------------
 
     def admit(self, folder: Node, name: str, kind: Kind) -> None:
         if kind is Kind.LINK:
             raise Unsupported("SAMS has no links")
-        if folder.id[:1] == "v":
-            raise Forbidden("renditions are made by the server")
+        if folder.id[:1] in HIDDEN:
+            raise Forbidden("what is in hidden folders is the server's own")
         if (folder.id == ROOT) is (kind is Kind.FILE):
             raise Unsupported("files are in sets, and sets are at the top: there are no folders in sets")
         if Rights.WRITE not in folder.rights:
@@ -368,21 +376,10 @@ class SamsRepository(Repository):
             self._nodes.sets[number] = document
             return await self._of_set(document)
         number = number_of(node.id, "a")
-        edit = edits.Edit(wished, self._codes.get, new_extra=self._new_extra)
-        await self._learn_codes(edit.new_names, self._client.records.get(number))
+        edit = edits.Edit(wished, self._finding.codes.get, new_extra=self._new_extra)
+        await self._finding.learn_codes(edit.new_names, self._client.records.get(number))
         asset = await self._arranging.change_asset(number, edit, exact=edit.needs_exact)
         return attributes.of_asset(asset)
-
-    async def _learn_codes(self, names: Sequence[str], asset: Asset | None) -> None:
-        """Find the codes of tags by their names, so that one tag does not become two; asked for once."""
-        mine = attributes.tag_names(asset.tags or ()) if asset is not None else ()
-        unknown = [name for name in names if name not in mine and name not in self._codes]
-        for first in range(0, len(unknown), NAMES_PER_SEARCH):
-            part = unknown[first : first + NAMES_PER_SEARCH]
-            query = {"query": {"terms": {"tags.name": part}}, "size": len(part) * 10, "sort": [{"_media_id": "desc"}]}
-            found = [tag for one in (await self._client.search(query, "tags")).items for tag in one.tags or ()]
-            self._codes.update({name: name for name in part})
-            self._codes.update({tag.name: tag.code for tag in reversed(found) if tag.name in part})
 
     async def _of_set(self, document: Set) -> Metadata:
         return attributes.of_set(document, (await self._arranging.destinations()).get(document.destination_name))

@@ -317,7 +317,7 @@ async def test_renditions_that_are_there_can_be_read(world: SamsWorld, repositor
         world.call("POST", f"produce/assets/images/{file[1:]}?{asked}")
     known = world.asset(file)
     sizes = await listed(repository, await below(repository, area))
-    assert set(sizes) == {"thumbnail", "60x40", "33x22"}
+    assert set(sizes) == {"original", "90x90", "thumbnail", "20x", "60x40", "33x22"}
     for name, node in sizes.items():
         assert await repository.stat(node.id) == node
         image = await below(repository, area, name, "p.png")
@@ -349,6 +349,76 @@ async def test_renditions_cannot_be_changed(world: SamsWorld, repository: Reposi
     with pytest.raises(NotFound):
         await fetched(repository, image)
     assert await listed(repository, await below(repository, area)) == {}
+
+
+async def test_a_picture_of_another_size_is_made_when_it_is_read_and_not_before(
+    world: SamsWorld, repository: Repository, area: Node
+) -> None:
+    file = world.put(area.id, "p.png", portrait(90))
+    world.put(area.id, "notes.txt", b"x")
+    with pytest.raises(NotFound):
+        await repository.hidden(await below(repository, area), "64x64")
+    creating = await opened(world, create_renditions=True)
+    top = await creating.hidden(area, ".renditions")
+    shelf = await creating.hidden(top, "64x64")
+    for name in ("nothing.png", "notes.txt"):
+        with pytest.raises(NotFound):
+            await creating.hidden(shelf, name)
+    with pytest.raises(NotFound):
+        await creating.hidden(top, "large")
+    known, node = world.asset(file), await creating.hidden(shelf, "p.png")
+    assert (node.size, node.measurable, shelf.open_ended, top.open_ended) == (None, False, True, True)
+    assert await creating.stat(node.id) == node
+    assert await creating.stat(shelf.id) == shelf
+    assert world.asset(file) == known, "looking makes none"
+    sink = await fetched(creating, node)
+    made = world.asset(file)["renditions"][-1]
+    assert (made["width"], made["height"], made["length"]) == (64, 64, sink.size)
+    assert (await creating.hidden(shelf, f"p~{file[1:]}.png")).version == made["_media_id"]
+    assert (await listed(creating, shelf))["p.png"].size == sink.size
+    world.overwrite(file, portrait(30))
+    with pytest.raises(VersionChanged):
+        await fetched(creating, node)
+    await creating.close()
+
+
+async def test_assets_are_linked_by_tag_and_by_state(
+    world: SamsWorld, repository: Repository, area: Node, other: Node, fresh: Fresh
+) -> None:
+    code = f"t{secrets.token_hex(4)}"
+    one = world.put(area.id, "a.txt", fresh(), state="public", tags=json.dumps([{"code": code, "name": "T"}]))
+    world.put(area.id, "b.txt", fresh())
+    two = world.put(other.id, "a.txt", fresh(), tags=json.dumps([{"code": code, "name": "T"}]))
+
+    async def links(folder: Node, *names: str) -> set[tuple[str, str | None]]:
+        here = await repository.hidden(folder, names[0])
+        for name in names[1:]:
+            here = (await listed(repository, here))[name]
+            assert await repository.stat(here.id) == here
+        found = [node async for page in repository.children(here) for node in page.nodes]
+        for node in found:
+            assert await repository.stat(node.id) == node
+            with pytest.raises(Forbidden):
+                await repository.remove(node, here)
+        return {(node.name, node.leads_to) for node in found}
+
+    assert await links(area, ".tags", code) == {("a.txt", one)}
+    assert await links(await repository.root(), ".tags", code) == {("a.txt", one), ("a.txt", two)}
+    assert await links(area, ".state", "public") == {("a.txt", one)}
+    assert await links(area, ".state", "internal") == set()
+    assert set(await listed(repository, await repository.hidden(area, ".state"))) == {"draft", "internal", "public"}
+    assert [node.name for node in await repository.hidden_entries(area)] == [".renditions", ".tags", ".state"]
+    world.change(one, json={"tags": [], "state": "draft"})
+    with pytest.raises(NotFound):
+        await repository.stat(f"l{one[1:]}@t{area.id[1:]}/{code}")
+
+
+async def test_what_changed_last_comes_first(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    files = [world.put(area.id, f"{number}.txt", fresh()) for number in range(3)]
+    found = [node.id async for page in repository.recent() for node in page.nodes]
+    assert found[:3] == files[::-1]
 
 
 async def test_nothing_else_is_hidden(world: SamsWorld, repository: Repository, area: Node) -> None:
