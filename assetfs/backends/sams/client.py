@@ -130,7 +130,8 @@ class Client:
 
     async def change(self, path: str, etag: str, changes: Mapping[str, Any], type_: type[T], label: str) -> T:
         """PATCH a document. Raises Stale where the etag is not the current one."""
-        return self._noted(await self.patch(path + self._author, changes, type_, label, {"If-Match": etag}))
+        with self.records.change(path.rpartition("/")[2]):
+            return self._noted(await self.patch(path + self._author, changes, type_, label, {"If-Match": etag}))
 
     async def patch(
         self, path: str, body: Mapping[str, Any], type_: type[T], label: str, headers: Mapping[str, str] = {}
@@ -190,22 +191,23 @@ class Client:
                 progress(sent)
             yield last
 
-        answer = await self.transport.request(
-            method,
-            path + self._author,
-            label=label,
-            content=body,
-            headers={
-                "Content-Type": f"multipart/form-data; boundary={boundary}",
-                "Content-Length": str(len(first) + source.size + len(last)),
-                **({"If-Match": etag} if etag is not None else {}),
-            },
-            repeatable=False,
-            pool=Pool.UPLOAD,
-            read_timeout=UPLOAD_SILENCE,
-            deadline=math.inf,
-        )
-        return self._noted(self._decoded(answer, Asset, label))
+        with self.records.change(fields.get("_id") or path.rpartition("/")[2]):
+            answer = await self.transport.request(
+                method,
+                path + self._author,
+                label=label,
+                content=body,
+                headers={
+                    "Content-Type": f"multipart/form-data; boundary={boundary}",
+                    "Content-Length": str(len(first) + source.size + len(last)),
+                    **({"If-Match": etag} if etag is not None else {}),
+                },
+                repeatable=False,
+                pool=Pool.UPLOAD,
+                read_timeout=UPLOAD_SILENCE,
+                deadline=math.inf,
+            )
+            return self._noted(self._decoded(answer, Asset, label))
 
     def _noted(self, document: T) -> T:
         """The answer to a change is the whole document as it is now."""

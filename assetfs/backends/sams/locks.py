@@ -89,10 +89,11 @@ class Locks:
     async def _send(self, asset: Asset, what: str, body: dict[str, str]) -> None:
         """The answer has the etag that the next change needs."""
         path = f"produce/assets/{what}/{asset.id}{self._who}"
-        told = await self._client.patch(path, body, Locked, what)
-        fresh = {name: getattr(told, name) for name in Locked.__struct_fields__ if name != "versioncreated"}
-        known = self._client.records.get(asset.id) or asset
-        self._client.records.note(msgspec.structs.replace(known, **fresh), exact=False)
+        with self._client.records.change(asset.id):
+            told = await self._client.patch(path, body, Locked, what)
+            fresh = {name: getattr(told, name) for name in Locked.__struct_fields__ if name != "versioncreated"}
+            known = self._client.records.get(asset.id) or asset
+            self._client.records.note(msgspec.structs.replace(known, **fresh), exact=False)
 
     async def close(self) -> None:
         """Give back everything; what cannot be in time stays locked until somebody forces it."""

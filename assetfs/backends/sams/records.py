@@ -8,6 +8,10 @@ Of sets that were listed to their end, the names are kept too, so that a new nam
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import msgspec
 from cachetools import LRUCache
 
@@ -46,7 +50,10 @@ class Records:
     """What was last seen of assets, and of the names in sets."""
 
     def __init__(self) -> None:
-        self._known: LRUCache[str, tuple[Asset, bool]] = LRUCache(KEPT)
+        self._known: LRUCache[str, tuple[Asset, bool, int]] = LRUCache(KEPT)
+        self._underway: Counter[str] = Counter()
+        self.moment = 0
+        """Goes on with every document that is noted."""
         self._names: dict[str, Names] = {}
 
     def note(self, asset: Asset, *, exact: bool) -> Asset:
@@ -54,7 +61,7 @@ class Records:
         one before where an answer to a change leaves that out."""
         before = self._known.get(asset.id)
         if before is not None:
-            old, was_exact = before
+            old, was_exact, _ = before
             if asset.updated < old.updated:
                 return asset
             exact = exact or (was_exact and asset.etag == old.etag)
@@ -62,7 +69,8 @@ class Records:
                 asset = msgspec.structs.replace(asset, links=old.links)
             if asset.set_id != old.set_id and old.set_id in self._names:
                 self._names[old.set_id].drop(asset.id)
-        self._known[asset.id] = (asset, exact)
+        self.moment += 1
+        self._known[asset.id] = (asset, exact, self.moment)
         if asset.set_id in self._names:
             self._names[asset.set_id].add(asset.id, asset.filename)
         return asset
@@ -71,6 +79,21 @@ class Records:
         """The last document, if it is known (and is known exactly)."""
         found = self._known.get(asset_id)
         return found[0] if found is not None and (found[1] or not exact) else None
+
+    @contextmanager
+    def change(self, asset_id: str) -> Iterator[None]:
+        """While we change an asset, what others see of it may be our own doing."""
+        self._underway[asset_id] += 1
+        try:
+            yield
+        finally:
+            self._underway[asset_id] -= 1
+            self._underway += Counter()  # those at 0 go
+
+    def ours(self, asset_id: str, since: int) -> bool:
+        """Whether we are changing an asset, or have learned something of it after the moment `since`."""
+        known = self._known.get(asset_id)
+        return asset_id in self._underway or (known is not None and known[2] > since)
 
     def forget(self, asset_id: str) -> None:
         """The asset is gone."""

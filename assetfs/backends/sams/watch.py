@@ -125,13 +125,14 @@ class Watch:
         return {one.key: _Count(one.doc_count, float(one.newest.get("value") or 0)) for one in found}
 
     async def _changed_assets(self, newest: float) -> AsyncIterator[Change]:
-        since = stamp(math.floor(newest / 1000) - OVERLAP)
+        begun, since = self._client.records.moment, stamp(math.floor(newest / 1000) - OVERLAP)
         async for page, _ in self._client.walk(
             {"range": {"_updated": {"gte": since}}}, ["_media_id"], "watch", note=False
         ):
             for asset in page:
-                for change in self._told(asset):
-                    yield change
+                if not self._client.records.ours(asset.id, begun):  # else the next round tells
+                    for change in self._told(asset):
+                        yield change
 
     def _told(self, asset: Asset) -> list[Change]:
         """What the news of an asset mean."""
