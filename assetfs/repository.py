@@ -197,6 +197,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Symbolic and hard links may be made in drafts."""
     commit_verb: str | None = None
     """An attribute whose setting on a draft commits it; `commit_draft` gets its value. One of `verbs`."""
+    bundle: int = 0
+    """How many small files one request can bring (`expect`); 0: each is fetched alone."""
     ranges: bool = True
     """False: `fetch` always delivers from the start."""
     unique_content: bool = False
@@ -366,6 +368,11 @@ class Repository(ABC):
         ProtocolViolation. What has landed before an error is good and stays.
         """
 
+    def expect(self, nodes: Sequence[Node]) -> None:
+        """Small files that will be fetched soon, from their beginning, in this order: a backend with `bundle` may bring
+        them together. No I/O; nothing is owed if the fetches do not come."""
+        return
+
     @abstractmethod
     async def metadata(self, nodes: Sequence[Node]) -> Mapping[NodeId, Metadata]:
         """Attributes of many nodes in as few requests as the protocol has. Nodes that are gone are left out.
@@ -373,6 +380,11 @@ class Repository(ABC):
         Names are complete (`user.<backend>.…`), at most 255 bytes; values are UTF-8 or the server's own bytes. Lazy
         attributes and verbs are not in it.
         """
+
+    def described(self, node: Node) -> Metadata | None:
+        """The metadata that the node came with, as of the moment when it was described; None where `metadata` must be
+        asked. No I/O."""
+        return None
 
     # ---- optional: reading ----------------------------------------------------------------------------------------
 

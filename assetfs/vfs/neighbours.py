@@ -9,6 +9,7 @@ A fetched neighbour is held open until somebody opens it, or until too many othe
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -26,13 +27,16 @@ SMALL = 1 << 20
 FIRST, MOST = 4, 64
 """Files ahead. With 12 requests under way 64 files are five round trips: enough to never wait for one."""
 
+BYTES = 64 << 20
+"""Of files ahead, where one request brings many: a quarter of the memory that all contents share."""
+
 STREAK = 2
 """Opens in a row that follow an order, from which on we believe in it."""
 
 SKIPPED = 8
 """An order is still followed when up to so many entries (folders, large files, links) were passed over."""
 
-HELD = 2 * MOST
+HELD = 4 * MOST
 """Fetched files that nobody has opened yet; older ones are let go (they are in the disk cache)."""
 
 WALKS = 8
@@ -42,12 +46,14 @@ WALKS = 8
 class _Order:
     """One way through a folder's files."""
 
-    def __init__(self, nodes: Sequence[Node]) -> None:
+    def __init__(self, nodes: Sequence[Node], bundle: int) -> None:
         self.nodes = nodes
+        two = 2 * bundle - 2  # one on its way while the other is read; whole ones are asked for after half of it
+        self.first, self.most = (two, two) if bundle else (FIRST, MOST)
         self.at = {node.id: index for index, node in enumerate(nodes)}
         self.last = -SKIPPED
         self.streak = 0
-        self.ahead = FIRST
+        self.ahead = self.first
         self.fetched = 0
 
     def next(self, node: NodeId) -> Sequence[Node]:
@@ -59,21 +65,25 @@ class _Order:
         self.streak = self.streak + 1 if follows else 0
         self.last = index
         if self.streak < STREAK:
-            self.ahead, self.fetched = FIRST, index + 1
+            self.ahead, self.fetched = self.first, index + 1
             return ()
         if self.fetched - index > self.ahead // 2:
             return ()
-        self.ahead = min(2 * self.ahead, MOST)
+        self.ahead = min(2 * self.ahead, self.most)
         start = max(self.fetched, index + 1)
         self.fetched = index + 1 + self.ahead
+        if self.most > MOST:
+            sizes = itertools.accumulate(min(node.size or 0, SMALL) for node in self.nodes[start : self.fetched])
+            self.fetched = start + sum(1 for _ in itertools.takewhile(lambda size: size <= BYTES, sizes))
         return self.nodes[start : self.fetched]
 
 
 class _Walk:
     """A folder that files are opened in. Most are opened one file of: the orders are worked out from the second on."""
 
-    def __init__(self, listing: object, entries: Sequence[tuple[bytes, Node]]) -> None:
+    def __init__(self, listing: object, entries: Sequence[tuple[bytes, Node]], bundle: int) -> None:
         self.listing = listing
+        self._bundle = bundle
         self._entries = entries
         self._opens = 0
         self._orders: list[_Order] = []
@@ -82,7 +92,7 @@ class _Walk:
         self._opens += 1
         if self._opens == 2:
             files = [entry for _, entry in self._entries if entry.kind is Kind.FILE]
-            self._orders = [_Order(files), _Order(sorted(files, key=number))]
+            self._orders = [_Order(files, self._bundle), _Order(sorted(files, key=number), self._bundle)]
         return self._orders
 
 
@@ -109,27 +119,26 @@ class Neighbours:
         self._let_go((node.id, node.version))
         walk = self._walks.pop(folder, None)
         if walk is None or walk.listing is not listing:
-            walk = _Walk(listing, entries)
+            walk = _Walk(listing, entries, self._store.repository.capabilities.bundle)
         self._walks[folder] = walk
         while len(self._walks) > WALKS:
             self._walks.popitem(last=False)
         for order in walk.orders(self._number):
-            for following in order.next(node.id):
-                self._start(following)
+            coming = [newest for newest in map(self._versions.newest, order.next(node.id)) if self._is_wanted(newest)]
+            self._store.repository.expect(coming)
+            for following in coming:
+                self._fetching.add((following.id, following.version))
+                self._store.start(self._fetch, following, (following.id, following.version))
 
-    def _start(self, node: Node) -> None:
-        node = self._versions.newest(node)
+    def _is_wanted(self, node: Node) -> bool:
         key = (node.id, node.version)
         size = self._size(node)
-        wanted = (
+        there = (
             (node.version is not None or is_open(node))
             and node.availability is Availability.ONLINE
             and node.local is None
         )
-        if not wanted or key in self._held or key in self._fetching or (size is not None and size > SMALL):
-            return
-        self._fetching.add(key)
-        self._store.start(self._fetch, node, key)
+        return there and key not in self._held and key not in self._fetching and (size is None or size <= SMALL)
 
     async def _fetch(self, node: Node, key: tuple[NodeId, str | None]) -> None:
         try:

@@ -186,6 +186,7 @@ class Xattrs:
         if staged is not None and is_local(staged.id):
             return {name: Attribute(value, writable=True) for name, value in staged.entry.attributes.items()}
         node = inode.node
+        self._take_described(inode)
         while (found := self._fresh(node.id)) is None:
             if (event := self._loading.get(node.id)) is not None:
                 await event.wait()
@@ -194,6 +195,15 @@ class Xattrs:
             if self._fresh(node.id) is None:
                 raise NoAttribute(f"{node.id} is gone")
         return found
+
+    def _take_described(self, inode: Inode) -> None:
+        """What came with the folder's listing need not be asked for as long as that is good."""
+        listing = self._folders.last(inode.parent) if inode.parent is not None else None
+        if listing is None or inode.seen != listing.fetched or self._fresh(inode.node.id) is not None:
+            return
+        described = self._repository.described(inode.node)
+        if described is not None:
+            self._known[inode.node.id] = (listing.fetched, described)
 
     def expire(self, node: NodeId) -> None:
         """Somebody changed the node: ask again."""

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import re
 from email.utils import parsedate_to_datetime
+from hashlib import sha1
 from urllib.parse import quote
 
+from assetfs.backends.sams.bundles import END, ENTRY, HEAD, LARGEST, Bundles, member_name
 from assetfs.backends.sams.client import Client
 from assetfs.backends.sams.nodes import Nodes
 from assetfs.backends.sams.wire import Asset, time_ns
@@ -23,8 +25,6 @@ from assetfs.transport import Body, Head, Interpret
 from assetfs.transport.rules import closed_range
 
 _SHA1 = re.compile(r'(?:W/)?"?([0-9a-f]{40})"?')
-ZIP_HEAD, ZIP_TAIL = 30, 46 + 22
-"""Bytes of an archive of one member besides the member and, twice, its name."""
 
 
 class _Doubt(VersionChanged):
@@ -41,6 +41,7 @@ class Downloads:
     def __init__(self, client: Client, nodes: Nodes) -> None:
         self._client = client
         self._nodes = nodes
+        self.bundles = Bundles(client)
 
     async def fetch(self, asset: Asset, start: int, stop: int, sink: Sink) -> None:
         """Deliver [start, stop) of `asset.media_id` to the sink. Raises as `Repository.fetch` says."""
@@ -48,6 +49,9 @@ class Downloads:
             sink.total(asset.length)
             return
         stop = min(stop, asset.length)
+        if start == 0 and (content := await self.bundles.content(asset)) is not None:
+            _deliver(content, stop, sink)
+            return
         try:
             await (self._archived if breaks_headers(asset.filename) else self._plain)(asset, start, stop, sink)
         except NotFound:
@@ -57,7 +61,11 @@ class Downloads:
     async def sha1(self, asset: Asset) -> str | None:
         """The SHA-1 of the content. Costs the server as much as a download, where it is not known."""
         known = self._nodes.digests.get(asset.media_id)
-        if known is None and not breaks_headers(asset.filename):
+        if known is None and breaks_headers(asset.filename):
+            hashed = _Hashed()
+            await self.fetch(asset, 0, asset.length, hashed)
+            known = self._nodes.digests[asset.media_id] = hashed.digest.hexdigest()
+        elif known is None:
             answer = await self._client.transport.request("HEAD", _path(asset), label="digest", repeatable=True)
             known = _sha1(answer.headers.get("etag"))
             current = await self._client.asset(asset.id)
@@ -113,9 +121,12 @@ class Downloads:
         return same and asset.media_id not in self._nodes.unsettled
 
     async def _archived(self, asset: Asset, start: int, stop: int, sink: Sink) -> None:
+        if start == 0 and asset.length <= LARGEST and (content := await self.bundles.alone(asset)) is not None:
+            _deliver(content, stop, sink)
+            return
         await self._still_there(asset)
-        name = len(asset.filename.partition("\0")[0].encode("utf-8", "surrogatepass"))
-        before, whole = ZIP_HEAD + name, ZIP_HEAD + name + asset.length + name + ZIP_TAIL
+        name = len(member_name(asset))
+        before, whole = HEAD + name, HEAD + name + asset.length + name + ENTRY + END
         standard = closed_range(before + start, before + stop)
 
         def interpret(head: Head) -> Body:
@@ -135,6 +146,33 @@ class Downloads:
         if current.media_id != asset.media_id:
             raise VersionChanged("the file was replaced on the server")
         return current
+
+
+def _deliver(content: bytes, stop: int, sink: Sink) -> None:
+    sink.total(len(content))
+    position = 0
+    while position < stop and (room := sink.lend(position)):
+        count = min(len(room), stop - position)
+        room[:count] = content[position : position + count]
+        sink.landed(position, count)
+        position += count
+
+
+class _Hashed:
+    """A sink that keeps nothing but the digest."""
+
+    def __init__(self) -> None:
+        self.digest = sha1(usedforsecurity=False)
+        self._memory = bytearray(1 << 20)
+
+    def lend(self, offset: int) -> memoryview:
+        return memoryview(self._memory)
+
+    def landed(self, offset: int, count: int) -> None:
+        self.digest.update(memoryview(self._memory)[:count])
+
+    def total(self, size: int) -> None:
+        return
 
 
 class _Member:

@@ -92,8 +92,9 @@ class Locks:
         with self._client.records.change(asset.id):
             told = await self._client.patch(path, body, Locked, what)
             fresh = {name: getattr(told, name) for name in Locked.__struct_fields__ if name != "versioncreated"}
-            known = self._client.records.get(asset.id) or asset
-            self._client.records.note(msgspec.structs.replace(known, **fresh), exact=False)
+            records = self._client.records
+            known, exact = records.get(asset.id) or asset, records.get(asset.id, exact=True) is not None
+            records.note(msgspec.structs.replace(known, **fresh), exact=exact)
 
     async def close(self) -> None:
         """Give back everything; what cannot be in time stays locked until somebody forces it."""

@@ -16,6 +16,7 @@ import msgspec
 from assetfs.backends import Address
 from assetfs.backends.sams import attributes, edits, renditions, shelves
 from assetfs.backends.sams.arranging import Arranging, check_set_name
+from assetfs.backends.sams.bundles import MOST
 from assetfs.backends.sams.client import Client
 from assetfs.backends.sams.downloads import Downloads
 from assetfs.backends.sams.finding import Finding
@@ -73,6 +74,7 @@ CAPABILITIES = Capabilities(
     usage=True,
     hidden=True,
     locate=True,
+    bundle=MOST,
     ranges=False,
     lazy_attributes=attributes.LAZY,
     aliases=attributes.ALIASES,
@@ -245,6 +247,9 @@ class SamsRepository(Repository):
             await self._renditions.fetch(node, start, stop, sink)
             return
         await self._downloads.fetch(node.private, start, stop, sink)
+
+    def expect(self, nodes: Sequence[Node]) -> None:
+        self._downloads.bundles.expect(node.private for node in nodes if node.id[:1] == "a")
 
     async def measure(self, nodes: Sequence[Node]) -> Mapping[NodeId, int]:
         found = await self._client.assets(_asset_ids(nodes), "measure")

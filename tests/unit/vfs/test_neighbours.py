@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
-from assetfs.repository import Kind, Node
+from assetfs.repository import Capabilities, Kind, Node
 from assetfs.vfs.neighbours import FIRST, MOST, Neighbours
 from assetfs.vfs.versions import Versions
 
@@ -12,8 +13,14 @@ from assetfs.vfs.versions import Versions
 class Store:
     """Records what would be fetched ahead."""
 
-    def __init__(self) -> None:
+    def __init__(self, bundle: int = 0) -> None:
         self.started: list[str] = []
+        self.repository = self
+        self.capabilities = Capabilities(bundle=bundle)
+        self.expected: list[int] = []
+
+    def expect(self, nodes: Sequence[Node]) -> None:
+        self.expected += [len(nodes)] if nodes else []
 
     def start(self, work: object, node: Node, key: object) -> None:
         self.started.append(node.id)
@@ -75,3 +82,18 @@ def test_large_files_and_folders_are_passed_over() -> None:
     ahead = walk(mixed, [node for _, node in small[:20]])
     assert ahead
     assert not {node.id for _, node in large} & set(ahead)
+
+
+def test_where_one_request_brings_many_they_are_expected_by_the_hundred() -> None:
+    entries = folder(500)
+    store = Store(bundle=100)
+    neighbours = Neighbours(store, lambda node: int(node.id[1:]), lambda node: node.size)  # type: ignore[arg-type]
+    for _, node in entries:
+        neighbours.opened("c1", "one listing", entries, node)
+    assert store.expected == [198, 100, 100, 99]
+    assert len(store.started) == 497
+    large = folder(500, size=1 << 20)
+    neighbours.opened("c2", "another", large, large[0][1])
+    for _, node in large[1:3]:
+        neighbours.opened("c2", "another", large, node)
+    assert store.expected[4:] == [64], "no more than the memory has room for"
