@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+import trio
 
 from assetfs.repository import (
     Busy,
@@ -652,3 +653,48 @@ async def test_an_open_server_needs_no_key(world: SamsWorld) -> None:
     assert (await repository.connect()).user == "ben"
     assert (await repository.stat("root")).kind is Kind.FOLDER
     await repository.close()
+
+
+# ---- many at once -------------------------------------------------------------------------------------------------
+
+
+async def test_many_small_files_come_in_one_archive(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    names = ["a.txt", "日本.txt", "line\nbreak.txt", "a.txt", *(f"{number}.txt" for number in range(120))]
+    contents = {world.put(area.id, name, data): data for name in names if (data := fresh())}
+    nodes = [node async for page in repository.children(area) for node in page.nodes]
+    gone, changed = nodes[100].id, nodes[102].id
+    world.overwrite(changed, fresh())
+    repository.expect(nodes)
+    world.reset()
+    got: dict[str, bytes] = {}
+
+    async def fetch(node: Node) -> None:
+        try:
+            got[node.id] = (await fetched(repository, node)).content
+        except VersionChanged:
+            assert node.id == changed
+
+    async with trio.open_nursery() as nursery:
+        for node in nodes[:100]:
+            nursery.start_soon(fetch, node)
+    assert requests(world) == ["GET zip", "GET search"]
+    world.destroy(gone)
+    async with trio.open_nursery() as nursery:  # an asset that is gone spoils the archive, and not the others
+        for node in nodes[101:]:
+            nursery.start_soon(fetch, node)
+    assert {node: contents[node] for node in got} == got
+    assert contents.keys() - got.keys() == {gone, changed}
+
+
+@pytest.mark.parametrize("fault", ["cut", "corrupt"])
+async def test_an_archive_that_breaks_is_done_without(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh, fault: str
+) -> None:
+    contents = {world.put(area.id, f"{number}.txt", data): data for number in range(4) if (data := fresh(5000))}
+    nodes = list((await listed(repository, area)).values())
+    repository.expect(nodes)
+    world.arm(fault, match={"kind": "zip"}, count=None)
+    for node in nodes:
+        assert (await fetched(repository, node)).content == contents[node.id]
