@@ -92,8 +92,11 @@ def test_where_one_request_brings_many_they_are_expected_by_the_hundred() -> Non
         neighbours.opened("c1", "one listing", entries, node)
     assert store.expected == [198, 100, 100, 98]
     assert len(store.started) == 496
-    large = folder(500, size=1 << 20)
-    neighbours.opened("c2", "another", large, large[0][1])
-    for _, node in large[1:3]:
-        neighbours.opened("c2", "another", large, node)
-    assert store.expected[4:] == [64], "no more than the memory has room for"
+
+
+def test_together_they_are_no_more_than_the_memory_has_room_for() -> None:
+    store, large = Store(bundle=100), folder(500, size=1 << 20)
+    neighbours = Neighbours(store, lambda node: int(node.id[1:]), lambda node: node.size)  # type: ignore[arg-type]
+    for _, node in large[:3]:
+        neighbours.opened("c1", "one listing", large, node)
+    assert store.expected == [64]
