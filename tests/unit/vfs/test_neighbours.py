@@ -87,7 +87,7 @@ def test_large_files_and_folders_are_passed_over() -> None:
 def test_where_one_request_brings_many_they_are_expected_by_the_hundred() -> None:
     entries = folder(500)
     store = Store(bundle=100)
-    neighbours = Neighbours(store, lambda node: int(node.id[1:]), lambda node: node.size)  # type: ignore[arg-type]
+    neighbours = Neighbours(store, lambda node: int(node.id[1:]), lambda node: node.size, Versions(None))  # type: ignore[arg-type]
     for _, node in entries:
         neighbours.opened("c1", "one listing", entries, node)
     assert store.expected == [198, 100, 100, 98]
@@ -96,7 +96,7 @@ def test_where_one_request_brings_many_they_are_expected_by_the_hundred() -> Non
 
 def test_together_they_are_no_more_than_the_memory_has_room_for() -> None:
     store, large = Store(bundle=100), folder(500, size=1 << 20)
-    neighbours = Neighbours(store, lambda node: int(node.id[1:]), lambda node: node.size)  # type: ignore[arg-type]
-    for _, node in large[:3]:
+    neighbours = Neighbours(store, lambda node: int(node.id[1:]), lambda node: node.size, Versions(None))  # type: ignore[arg-type]
+    for _, node in large[:4]:
         neighbours.opened("c1", "one listing", large, node)
     assert store.expected == [64]
