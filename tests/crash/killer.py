@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -101,14 +101,19 @@ def _called(name: str, *_: Any) -> str:
     return name
 
 
-def arm(killer: Killer) -> None:
-    """Wrap everything that there is to wrap."""
-    for module, classes in WRITEBACK.items():
+def arm_calls(killer: Killer, table: Mapping[str, Mapping[str, str]]) -> None:
+    """Wrap what a table names."""
+    for module, classes in table.items():
         for class_, methods in classes.items():
             found = importlib.import_module(module)
             owner = getattr(found, class_) if class_ else found
             for method in methods.split():
                 killer.wrap(owner, method, functools.partial(_called, f"{class_}.{method}".lstrip(".")))
+
+
+def arm(killer: Killer) -> None:
+    """Wrap everything that there is to wrap."""
+    arm_calls(killer, WRITEBACK)
     uploads = importlib.import_module("assetfs.backends.jama.uploads")
     client = importlib.import_module("assetfs.backends.jama.client")
     killer.wrap(uploads.Uploads, "post", lambda *_: "the server: a chunk")
@@ -134,7 +139,14 @@ def daemon(
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
-    ["tests.crash.rig", "assetfs.daemon", "assetfs.cli.main", "assetfs.cli.mount", "assetfs.backends.jama.repository"]
+    [
+        "tests.crash.rig",
+        "tests.crash.archivist",
+        "assetfs.daemon",
+        "assetfs.cli.main",
+        "assetfs.cli.mount",
+        "assetfs.backends.jama.repository",
+    ]
 )
 
 
