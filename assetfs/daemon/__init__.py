@@ -95,6 +95,8 @@ async def _serve(config: MountConfig, ready: Callable[[], None]) -> int:
         finally:
             with trio.CancelScope(shield=True):
                 service.ending(config.drain)
+                for part in mount.parts:
+                    await part.operations.notifier.stop()
                 await trio.to_thread.run_sync(session.close)
                 async with trio.open_nursery() as draining:
                     for part in mount.parts:

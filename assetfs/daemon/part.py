@@ -86,6 +86,8 @@ async def opened(
                     part = await _assembled(config, repository, root, catalogue, nursery, hello, metrics)
                     part.status.identity = identity
                     nursery.start_soon(_save, catalogue)
+                    nursery.start_soon(part.operations.notifier.run)
+                    nursery.start_soon(part.fs.changes.run)
                     if part.writeback is not None:
                         nursery.start_soon(part.writeback.run)
                     yield part

@@ -22,6 +22,7 @@ from assetfs.observe.transfers import Transfer
 from assetfs.observe.troubles import TROUBLES, Trouble
 from assetfs.repository import Identity
 from assetfs.transport.origin import origin_of
+from assetfs.vfs.changes import ChangesStatus
 from assetfs.writeback.accounts import Account, Happened
 from assetfs.writeback.writeback import WriteBack
 
@@ -106,6 +107,9 @@ class Document(msgspec.Struct, kw_only=True):
     errors: Annotated[dict[str, int], msgspec.Meta(description="errors that programs were given, by errno")] = {}
     last_hour: LastHour
     not_tuned: Annotated[dict[str, str], msgspec.Meta(description="what the kernel refused, and why")] = {}
+    changes: Annotated[ChangesStatus, msgspec.Meta(description="what others do, where the repository tells")] = (
+        ChangesStatus()
+    )
     uploads: Uploads
     parts: Annotated[dict[str, Document], msgspec.Meta(description="by folder")] = {}
 
@@ -170,6 +174,7 @@ class StatusDocument:
             errors=dict(self.operations.errors),
             last_hour=last_hour(),
             not_tuned=self.untuned,
+            changes=self.fs.changes.status(),
             uploads=uploads,
         )
 

@@ -27,6 +27,7 @@ import pyfuse3
 import trio
 
 from assetfs.fuse.errno import errno_of
+from assetfs.fuse.notify import Notifier
 from assetfs.observe.histogram import Histogram
 from assetfs.observe.stacks import log_tasks
 from assetfs.vfs.attributes import Attributes
@@ -103,7 +104,9 @@ class Operations(pyfuse3.Operations):
         self.outer: Callable[[int], int] = lambda number: number
         """The number that the kernel knows an inode by, where this is one of several repositories in a mount."""
         self._ready = ready
+        self.notifier = Notifier(fs.inodes.reading, lambda number: self.outer(number))
         fs.forget_attributes = lambda number: _forget_attributes(self.outer(number))
+        fs.changes.kernel = self.notifier
 
     def failed(self, name: str, error: Exception) -> int:
         """Log and count an error; returns its errno."""

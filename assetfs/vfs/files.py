@@ -199,13 +199,20 @@ class Files:
         """Bytes of an open file. A view is good until the next checkpoint."""
         handle = self._fs.handles.get(number)
         if isinstance(handle, FileHandle):
-            if handle.staged is not None:
-                return await handle.staged.read(offset, count)
-            assert handle.reader is not None
-            return await handle.reader.read(offset, count)
+            handle.inode.reads += 1
+            try:
+                return await self._read(handle, offset, count)
+            finally:
+                handle.inode.reads -= 1
         if isinstance(handle, BytesHandle):
             return handle.content[offset : offset + count]
         raise IsAFolder(handle.inode.node.id)
+
+    async def _read(self, handle: FileHandle, offset: int, count: int) -> bytes | memoryview:
+        if handle.staged is not None:
+            return await handle.staged.read(offset, count)
+        assert handle.reader is not None
+        return await handle.reader.read(offset, count)
 
     # ---- writing ------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from assetfs.content.store import ContentStore
 from assetfs.names import LIMIT
 from assetfs.repository import Availability, Kind, Node, NotFound, Repository, Usage
 from assetfs.vfs.attributes import Attributes, Ownership
+from assetfs.vfs.changes import Changes
 from assetfs.vfs.errors import NameTooLong, NoAttribute, NotAFolder, ReadOnly
 from assetfs.vfs.files import Files
 from assetfs.vfs.finding import Finding
@@ -99,6 +100,7 @@ class FileSystem:
         self.tree = Tree(self)
         self.telling = Telling(self, owner)
         self.following = Following(self)
+        self.changes = Changes(self)
         self.clock = clock
         self._show_virtual = show_virtual
         self._usage: tuple[float, Usage] = (float("-inf"), Usage())

@@ -62,6 +62,8 @@ class _Loading:
         self.done = trio.Event()
         self.listing: Listing | None = None
         self.error: Exception | None = None
+        self.outdated = False
+        """Something happened in the folder since it was begun: its outcome is not to be believed for long."""
 
 
 class Folders:
@@ -91,7 +93,9 @@ class Folders:
         self._loading: dict[NodeId, _Loading] = {}
         self._entries = 0
         self._places: dict[NodeId, tuple[NodeId, ...]] = {}
-        """The folders that list a file, where a file can be in several."""
+        """The folders that list a node, where somebody may want to know."""
+        capabilities = repository.capabilities
+        self._indexed = capabilities.link or capabilities.changes
         self.stale_served = 0
         self.on_listed: Callable[[Listing], None] = lambda listing: None
         """Called with every new listing."""
@@ -135,6 +139,9 @@ class Folders:
         for id_ in [folder] if folder is not None else list(self._listings):
             if (listing := self._listings.get(id_)) is not None:
                 listing.fetched = listing.good_until = float("-inf")
+        for id_ in [folder] if folder is not None else list(self._loading):
+            if (loading := self._loading.get(id_)) is not None:
+                loading.outdated = True
 
     async def _load(self, folder: Node, loading: _Loading) -> None:
         try:
@@ -155,6 +162,8 @@ class Folders:
             loading.error = bug
         finally:
             del self._loading[folder.id]
+            if loading.outdated:
+                self.expire(folder.id)
             loading.done.set()
 
     async def _fetch(self, folder: Node) -> Listing:
@@ -174,10 +183,9 @@ class Folders:
         self._forget(folder.id)
         self._listings[folder.id] = listing
         self._entries += len(listing)
-        if self._repository.capabilities.link:
+        if self._indexed:
             for node in nodes.values():
-                if node.kind is Kind.FILE:
-                    self.linked(node.id, folder.id)
+                self.linked(node.id, folder.id)
         while self._entries > KEPT and len(self._listings) > 1:
             self._forget(next(iter(self._listings)))
         self.on_listed(listing)
@@ -193,7 +201,7 @@ class Folders:
                 self.unlinked(node.id, folder)
 
     def linked(self, node: NodeId, folder: NodeId) -> None:
-        """A file is in a folder."""
+        """A node is in a folder."""
         places = self._places.get(node, ())
         if folder not in places:
             self._places[node] = (*places, folder)
@@ -206,6 +214,10 @@ class Folders:
         elif folder in places:
             del self._places[node]
 
-    def places(self, node: NodeId) -> int:
-        """How many folders are known to have a file."""
-        return len(self._places.get(node, ()))
+    def places(self, node: NodeId) -> tuple[NodeId, ...]:
+        """The folders that are known to have a node."""
+        return self._places.get(node, ())
+
+    def latest(self, most: int) -> list[NodeId]:
+        """The folders that were listed last."""
+        return list(self._listings)[-most:]

@@ -7,6 +7,7 @@ forgotten and nobody has open is dropped from memory.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import blake2b
 
 from assetfs.repository import Kind, Node, NodeId
@@ -28,6 +29,7 @@ class Inode:
         "number",
         "pages",
         "parent",
+        "reads",
         "seen",
         "told_size",
         "told_version",
@@ -43,6 +45,8 @@ class Inode:
         """When the server last confirmed the node; seconds of the mount's clock."""
         self.lookups = 0
         self.handles = 0
+        self.reads = 0
+        """Reads of it that have not been answered yet."""
         self.told_version: str | None = None
         """The version that the kernel was last told the size and times of."""
         self.pages: str | None = None
@@ -66,6 +70,19 @@ class Inodes:
 
     def __len__(self) -> int:
         return len(self._by_number)
+
+    def __iter__(self) -> Iterator[Inode]:
+        """All of them as they are now."""
+        return iter(list(self._by_number.values()))
+
+    def of(self, node: NodeId) -> list[Inode]:
+        """The inodes of a node, of whatever kind it is or was."""
+        return [inode for kind in Kind if (inode := self.known(node, kind)) is not None]
+
+    def reading(self, number: int) -> bool:
+        """Whether a read of an inode waits for its answer."""
+        inode = self._by_number.get(number)
+        return inode is not None and inode.reads > 0
 
     def get(self, number: int) -> Inode:
         """The inode of a number that the kernel was told."""

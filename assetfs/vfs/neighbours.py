@@ -137,6 +137,7 @@ class Neighbours:
             (node.version is not None or is_open(node))
             and node.availability is Availability.ONLINE
             and node.local is None
+            and node.measurable  # else its content is made when somebody opens it
         )
         return there and key not in self._held and key not in self._fetching and (size is None or size <= SMALL)
 

@@ -114,5 +114,5 @@ class Telling:
         timeout = 0.0 if is_virtual(node) else self._fs.timeouts.attributes
         given = self._fs.writeback.times.of(node) if self._fs.writeback is not None else None
         size = self._fs.sizes.known(node) if node.kind is not Kind.LINK else self._fs.links.size(node)
-        links = max(node.links or 0, self._fs.folders.places(node.id))
+        links = max(node.links or 0, len(self._fs.folders.places(node.id)))
         return describe(node, number, size, self._owner, self._started_ns, timeout, given, links)

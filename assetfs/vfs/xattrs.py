@@ -205,9 +205,12 @@ class Xattrs:
         if described is not None:
             self._known[inode.node.id] = (listing.fetched, described)
 
-    def expire(self, node: NodeId) -> None:
-        """Somebody changed the node: ask again."""
-        self._known.pop(node, None)
+    def expire(self, node: NodeId | None = None) -> None:
+        """Somebody changed the node (all of them): ask again."""
+        if node is None:
+            self._known.clear()
+        else:
+            self._known.pop(node, None)
 
     def _fresh(self, node: NodeId) -> Metadata | None:
         entry = self._known.get(node)

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,14 @@ class Disk:
             return self._node(path)
         except FileNotFoundError:
             raise NotFound(f"{path.name} is gone") from None
+
+    def nodes(self, paths: Iterable[Path]) -> list[Node]:
+        """Those that are still there."""
+        found = []
+        for path in paths:
+            with suppress(NotFound):
+                found.append(self.node(path))
+        return found
 
     def _node(self, path: Path) -> Node:
         id_, found = self.id_of(path), path.lstat()

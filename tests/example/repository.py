@@ -131,7 +131,7 @@ class Depot(Repository):
             yield Page(self._notes(folder.id))
             return
         path = self._folder(folder.id)
-        yield Page([self.disk.node(each) for each in sorted(path.iterdir())])
+        yield Page(self.disk.nodes(sorted(path.iterdir())))
 
     async def stat(self, node: NodeId) -> Node:
         await self._asked("stat")
