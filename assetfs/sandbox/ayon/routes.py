@@ -6,13 +6,26 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from assetfs.sandbox.ayon import activities, events, files, operations, projects, rest, system, users
+from assetfs.sandbox.ayon import (
+    activities,
+    events,
+    files,
+    links,
+    operations,
+    projects,
+    rest,
+    reviewables,
+    system,
+    thumbnails,
+    users,
+)
 from assetfs.sandbox.ayon.context import Call, Reply
 from assetfs.sandbox.ayon.graph import endpoint
 
 Handler = Callable[[Call], Reply]
 ANY = "([^/]+)"
 PROJECT = f"/api/projects/{ANY}"
+PICTURED = "(folder|task|version|workfile)s"
 KINDS = "(folder|task|product|version|representation|workfile)s"
 
 
@@ -76,6 +89,24 @@ ROUTES = (
     _route("DELETE", f"{PROJECT}/files/{ANY}", "file", files.delete),
     _route("GET", f"{PROJECT}/files/{ANY}/info", "file", files.info),
     _route("GET", f"{PROJECT}/files/{ANY}/payload", "payload", files.payload),
+    _route("GET", f"{PROJECT}/{PICTURED}/{ANY}/thumbnail", "thumbnail", thumbnails.get),
+    _route("POST", f"{PROJECT}/{PICTURED}/{ANY}/thumbnail", "thumbnail", thumbnails.put),
+    _route("GET", f"{PROJECT}/thumbnail", "thumbnail", thumbnails.of_project),
+    _route("POST", f"{PROJECT}/thumbnail", "thumbnail", thumbnails.put_project),
+    _route("POST", f"{PROJECT}/thumbnails", "thumbnail", thumbnails.post),
+    _route("GET", f"{PROJECT}/thumbnails/{ANY}", "thumbnail", thumbnails.by_id),
+    _route("PUT", f"{PROJECT}/thumbnails/{ANY}", "thumbnail", thumbnails.replace),
+    _route("POST", f"{PROJECT}/versions/{ANY}/reviewables", "upload", reviewables.upload, upload=True),
+    _route("GET", f"{PROJECT}/versions/{ANY}/reviewables", "reviewables", reviewables.of_version),
+    _route("PATCH", f"{PROJECT}/versions/{ANY}/reviewables", "reviewables", reviewables.sort),
+    _route("PATCH", f"{PROJECT}/versions/{ANY}/reviewables/{ANY}", "reviewables", reviewables.relabel),
+    _route("GET", f"{PROJECT}/(product|task|folder)s/{ANY}/reviewables", "reviewables", reviewables.of_many),
+    _route("GET", f"{PROJECT}/links/types", "link", links.types),
+    _route("PUT", f"{PROJECT}/links/types/{ANY}", "link", links.add_type),
+    _route("DELETE", f"{PROJECT}/links/types/{ANY}", "link", links.delete_type),
+    _route("POST", f"{PROJECT}/links", "link", links.create),
+    _route("POST", f"{PROJECT}/links/bulk", "link", links.create_many),
+    _route("DELETE", f"{PROJECT}/links/{ANY}", "link", links.delete),
     _route("POST", f"{PROJECT}/{ANY}/{ANY}/activities", "activity", activities.create),
     _route("PATCH", f"{PROJECT}/activities/{ANY}", "activity", activities.update),
     _route("DELETE", f"{PROJECT}/activities/{ANY}", "activity", activities.delete),

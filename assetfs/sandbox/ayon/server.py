@@ -93,7 +93,7 @@ class Server:
                     name.lower(),
                     code,
                     more.get("label"),
-                    int(more.get("library", False)),
+                    int(bool(more.get("library"))),
                     json.dumps(content),
                     json.dumps(attributes.ordered(own)),
                     json.dumps(more.get("data") or {}),
