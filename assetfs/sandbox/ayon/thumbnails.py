@@ -108,8 +108,8 @@ def get(call: Call) -> Reply:
 def _reviewed(project: Project, kind: str, entity_id: str) -> str | None:
     column = "p.folder_id" if kind == "folder" else "v.task_id"
     row = project.db.execute(
-        "SELECT v.thumbnail_id FROM activity a JOIN version v ON v.id = a.entity_id JOIN product p ON p.id = v.product_id"
-        f" WHERE a.type = 'reviewable' AND {column} = ? AND v.thumbnail_id NOTNULL ORDER BY a.seq DESC LIMIT 1",
+        "SELECT v.thumbnail_id FROM activity a JOIN version v ON v.id = a.entity_id"
+        f" JOIN product p ON p.id = v.product_id WHERE a.type = 'reviewable' AND {column} = ? AND v.thumbnail_id NOTNULL ORDER BY a.seq DESC LIMIT 1",
         (entity_id,),
     ).fetchone()
     return None if row is None else str(row[0])
