@@ -36,8 +36,8 @@ NOTHING = (
 )
 
 
-def add(call: Call, project: Project, content: bytes, mime: str) -> str:
-    """Keep a picture. Returns the thumbnail's id. Refuses what is none."""
+def add(call: Call, project: Project, content: bytes, mime: str, thumbnail_id: str | None = None) -> str:
+    """Keep a picture, under an id of the caller's or a new one. Returns the id. Refuses what is no picture."""
     if not mime:
         raise refused(400, "Content-Type header is missing")
     if mime not in TYPES:
@@ -52,7 +52,7 @@ def add(call: Call, project: Project, content: bytes, mime: str) -> str:
     small.thumbnail((SMALL, SMALL))
     out = io.BytesIO()
     small.save(out, "PNG" if mime == "image/png" else "JPEG")
-    blobs, thumbnail_id = call.server.store.blobs, new_id()
+    blobs, thumbnail_id = call.server.store.blobs, thumbnail_id or new_id()
     values = (thumbnail_id, mime, blobs.put(content), blobs.put(out.getvalue()), moment())
     project.db.execute("INSERT INTO thumbnail VALUES (?, ?, ?, ?, ?)", values)
     return thumbnail_id
@@ -107,11 +107,11 @@ def get(call: Call) -> Reply:
 
 def _reviewed(project: Project, kind: str, entity_id: str) -> str | None:
     column = "p.folder_id" if kind == "folder" else "v.task_id"
-    row = project.db.execute(
+    query = (
         "SELECT v.thumbnail_id FROM activity a JOIN version v ON v.id = a.entity_id"
-        f" JOIN product p ON p.id = v.product_id WHERE a.type = 'reviewable' AND {column} = ? AND v.thumbnail_id NOTNULL ORDER BY a.seq DESC LIMIT 1",
-        (entity_id,),
-    ).fetchone()
+        f" JOIN product p ON p.id = v.product_id WHERE a.type = 'reviewable' AND {column} = ? AND v.thumbnail_id NOTNULL ORDER BY a.seq DESC LIMIT 1"
+    )
+    row = project.db.execute(query, (entity_id,)).fetchone()
     return None if row is None else str(row[0])
 
 
