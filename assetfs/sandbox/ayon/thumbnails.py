@@ -109,7 +109,8 @@ def _reviewed(project: Project, kind: str, entity_id: str) -> str | None:
     column = "p.folder_id" if kind == "folder" else "v.task_id"
     query = (
         "SELECT v.thumbnail_id FROM activity a JOIN version v ON v.id = a.entity_id"
-        f" JOIN product p ON p.id = v.product_id WHERE a.type = 'reviewable' AND {column} = ? AND v.thumbnail_id NOTNULL ORDER BY a.seq DESC LIMIT 1"
+        " JOIN product p ON p.id = v.product_id"
+        f" WHERE a.type = 'reviewable' AND {column} = ? AND v.thumbnail_id NOTNULL ORDER BY a.seq DESC LIMIT 1"
     )
     row = project.db.execute(query, (entity_id,)).fetchone()
     return None if row is None else str(row[0])
