@@ -1,0 +1,41 @@
+"""The official AYON client works with the sandbox as it does with the real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.clients import NotAvailable, checks, environment, run_check
+from tests.sandboxes import RunningSandbox, start_sandbox
+
+pytestmark = [pytest.mark.conformance, pytest.mark.timeout(400)]
+
+SCRIPT, RELEASE = "ayon_1_2_25.py", "ayon-python-api==1.2.25"
+
+
+@pytest.fixture(scope="module")
+def python() -> Path:
+    try:
+        return environment(RELEASE)
+    except NotAvailable as error:
+        pytest.skip(f"{RELEASE} cannot be installed: {error}")
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[RunningSandbox]:
+    with start_sandbox("ayon", seed="empty") as running:
+        yield running
+
+
+@pytest.fixture
+def server(served: RunningSandbox) -> Iterator[RunningSandbox]:
+    served.reset()
+    yield served
+    served.reset()
+
+
+@pytest.mark.parametrize("check", checks(SCRIPT))
+def test_client(server: RunningSandbox, python: Path, check: str, tmp_path: Path) -> None:
+    run_check(python, SCRIPT, check, server.info, tmp_path)
