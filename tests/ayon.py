@@ -1,140 +1,102 @@
-"""Somebody else at an AYON server: a plain HTTP client that shares no code with the backend."""
+"""What a second client does to an AYON server, in a few words: the wire protocol and nothing of ours."""
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-import secrets
-from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tests.sandboxes import RunningSandbox
 
-_numbers = itertools.count(1)
-
-
-class Refused(Exception):
-    """The server said no: status and text."""
-
 
 class Studio:
-    """One project of a running sandbox. `root` is where its root `work` is on this machine."""
+    """One user of one server and its first project. `api` and what stands on it return JSON, None for no body."""
 
-    def __init__(self, running: RunningSandbox, project: str | None = None) -> None:
-        self.running = running
-        self.project = project or running.info["project"]
-        self.root = Path(running.info["local_root"])
+    def __init__(self, server: RunningSandbox, key: str | None = None, project: str | None = None) -> None:
+        self.server = server
+        self.headers = {"X-Api-Key": key or server.credential}
+        self.project = project or str(server.info["project"])
 
-    def call(self, method: str, path: str, *, whole: bool = False, **given: Any) -> httpx.Response:
-        """A request below the project, or anywhere (`whole`)."""
-        headers = {"X-Api-Key": self.running.credential, **given.pop("headers", {})}
-        url = self.running.url.rstrip("/") + ("/" if whole else f"/api/projects/{self.project}/") + path
-        answer = self.running.http.request(method, url.rstrip("/"), headers=headers, **given)
-        if not answer.is_success:
-            raise Refused(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
-        return answer
+    def send(self, method: str, path: str, body: Any = None, **more: Any) -> httpx.Response:
+        """A request below the server's root, whatever comes of it."""
+        headers = {**self.headers, **more.pop("headers", {})}
+        if body is not None:
+            more["json"] = body
+        return self.server.http.request(method, f"{self.server.root_url}/{path}", headers=headers, **more)
+
+    def api(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
+        """A request below the project that succeeds."""
+        answer = self.send(method, f"api/projects/{self.project}/{path}", body, **more)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    def refused(self, method: str, path: str, body: Any = None, **more: Any) -> tuple[int, str]:
+        """A request below the project that does not succeed: its status and what it says."""
+        answer = self.send(method, f"api/projects/{self.project}/{path}", body, **more)
+        assert not answer.is_success, answer.text
+        return answer.status_code, answer.json()["detail"]
 
     def query(self, text: str, **variables: Any) -> Any:
-        """The project's part of a GraphQL answer."""
-        body = {"query": "query($p:String!" + text, "variables": {"p": self.project, **variables}}
-        found = self.call("POST", "graphql", whole=True, json=body).json()
-        assert not found.get("errors"), found
-        return found["data"]["project"]
+        """What a GraphQL query says of the project; `$p` is its name, and `text` its selection."""
+        types = {str: "String", bool: "Boolean", int: "Int", list: "[String!]"}
+        declared = "".join(f",${name}:{types[type(value)]}" for name, value in variables.items())
+        document = f"query Test($p:String!{declared}){{project(name:$p){{{text}}}}}"
+        answer = self.send("POST", "graphql", {"query": document, "variables": {"p": self.project, **variables}})
+        assert "errors" not in answer.json(), answer.text
+        return answer.json()["data"]["project"]
 
-    # ---- making ---------------------------------------------------------------------------------------------------
+    def nodes(self, kind: str, fields: str, arguments: str = "", **variables: Any) -> list[dict[str, Any]]:
+        """The nodes of a list: `nodes("folders", "name", "(first:2)")`."""
+        found = self.query(f"{kind}{arguments}{{edges{{node{{{fields}}}}}}}", **variables)
+        return [edge["node"] for edge in found[kind]["edges"]]
 
-    def make(self, what: str, **fields: Any) -> str:
-        """An entity; its id."""
-        return str(self.call("POST", f"{what}s", json=fields).json()["id"])
+    def make(self, kind: str, name: str | None = None, **fields: Any) -> str:
+        """Make an entity. Returns its id."""
+        fields = {"name": name, **fields} if name is not None else fields
+        return str(self.api("POST", f"{kind}s", fields)["id"])
 
-    def folder(self, name: str, parent: str | None = None, **more: Any) -> str:
-        return self.make("folder", name=name, folderType="Folder", parentId=parent, **more)
+    def folder(self, name: str, parent: str | None = None, **fields: Any) -> str:
+        """Make a folder."""
+        return self.make("folder", name, parentId=parent, **fields)
 
-    def task(self, name: str, folder: str, **more: Any) -> str:
-        return self.make("task", name=name, folderId=folder, **{"taskType": "Generic", **more})
+    def product(self, folder: str, name: str = "modelMain", product_type: str = "model") -> str:
+        """Make a product."""
+        return self.make("product", name, folderId=folder, productType=product_type)
 
-    def product(self, name: str, folder: str, **more: Any) -> str:
-        return self.make("product", name=name, folderId=folder, **{"productType": "model", **more})
+    def version(self, product: str, number: int = 1, **fields: Any) -> str:
+        """Make a version."""
+        return self.make("version", version=number, productId=product, **fields)
 
-    def version(self, number: int, product: str, **more: Any) -> str:
-        return self.make("version", version=number, productId=product, **more)
+    def representation(self, version: str, name: str, *files: dict[str, Any], **fields: Any) -> str:
+        """Make a representation."""
+        return self.make("representation", name, versionId=version, files=list(files), **fields)
 
-    def representation(self, name: str, version: str, *paths: str, **more: Any) -> str:
-        """One with files at a root."""
-        files = [{"id": secrets.token_hex(16), "name": path.rpartition("/")[2], "path": path} for path in paths]
-        for file in files:
-            here = self.here(file["path"])
-            if here is not None and here.is_file():
-                content = here.read_bytes()
-                file.update(size=len(content), hash=hashlib.md5(content).hexdigest(), hashType="md5")
-        return self.make("representation", name=name, versionId=version, files=files, **more)
+    def change(self, kind: str, entity_id: str, **fields: Any) -> None:
+        """Change an entity."""
+        self.api("PATCH", f"{kind}s/{entity_id}", fields)
 
-    def stored(self, name: str, version: str, **contents: bytes) -> str:
-        """A representation whose files are on the server; `__` in a name is a dot."""
-        files = [self.stored_file(key.replace("__", "."), version, content) for key, content in contents.items()]
-        data = {"assetfs": {"store": "project-files", "v": 1}}
-        return self.make("representation", name=name, versionId=version, files=files, data=data)
+    def get(self, kind: str, entity_id: str) -> dict[str, Any]:
+        """An entity as REST shows it."""
+        return dict(self.api("GET", f"{kind}s/{entity_id}"))
 
-    def stored_file(self, name: str, version: str, content: bytes) -> dict[str, Any]:
-        """A file of a representation, with its bytes on the server."""
-        return {
-            "id": self.file(name, content, version),
-            "name": name,
-            "path": f"{{root[work]}}/{self.project}/stored/{name}",
-            "size": len(content),
-            "hash": hashlib.sha256(content).hexdigest(),
-            "hashType": "sha256",
-        }
+    def upload(
+        self, content: bytes, name: str = "a.bin", mime: str = "application/octet-stream", **headers: str
+    ) -> str:
+        """Put a file on the server. Returns its id."""
+        given = {"Content-Type": mime, "X-File-Name": name.encode(), **{k.replace("_", "-"): v for k, v in headers.items()}}
+        return str(self.api("POST", "files", content=content, headers=given)["id"])
 
-    def file(self, name: str, content: bytes, version: str, mime: str = "application/octet-stream") -> str:
-        """A project file that a comment at a version holds."""
-        body = {"activityType": "comment", "body": "files"}
-        anchor = self.call("POST", f"version/{version}/activities", json=body).json()["id"]
-        headers = {"Content-Type": mime, "X-File-Name": name.encode().decode("latin-1"), "X-Activity-ID": anchor}
-        return str(self.call("POST", "files", content=content, headers=headers).json()["id"])
+    def payload(self, file_id: str, **headers: str) -> httpx.Response:
+        """The bytes of a file."""
+        given = {key.replace("_", "-"): value for key, value in headers.items()}
+        return self.send("GET", f"api/projects/{self.project}/files/{file_id}/payload", headers=given)
 
-    def workfile(self, relative: str, task: str, content: bytes) -> str:
-        """A workfile with its bytes at the root."""
-        self.at_root(relative, content)
-        return self.make("workfile", path=f"{{root[work]}}/{relative}", taskId=task)
+    def comment(self, kind: str, entity_id: str, *files: str, **fields: Any) -> str:
+        """Comment on an entity. Returns the activity's id."""
+        body = {"activityType": "comment", "body": "a comment", "files": list(files), **fields}
+        return str(self.api("POST", f"{kind}/{entity_id}/activities", body)["id"])
 
-    def at_root(self, relative: str, content: bytes) -> str:
-        """A file at the root; its path as the server keeps it."""
-        place = self.root / relative
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = place.parent / f".{secrets.token_hex(4)}"
-        temporary.write_bytes(content)
-        temporary.rename(place)
-        return f"{{root[work]}}/{relative}"
-
-    def here(self, path: str) -> Path | None:
-        head = "{root[work]}/"
-        return self.root / path.removeprefix(head) if path.startswith(head) and ".." not in path else None
-
-    # ---- looking and changing -------------------------------------------------------------------------------------
-
-    def get(self, what: str, id_: str) -> dict[str, Any]:
-        return dict(self.call("GET", f"{what}s/{id_}").json())
-
-    def change(self, what: str, id_: str, **fields: Any) -> None:
-        self.call("PATCH", f"{what}s/{id_}", json=fields)
-
-    def delete(self, what: str, id_: str) -> None:
-        self.call("DELETE", f"{what}s/{id_}" + ("?force=true" if what == "folder" else ""))
-
-    def content(self, file_id: str) -> bytes:
-        return self.call("GET", f"files/{file_id}/payload").content
-
-    def rows(self, what: str, by: str, id_: str, fields: str) -> list[dict[str, Any]]:
-        """Rows of a list, filtered by one id."""
-        found = self.query(
-            f",$i:[String!]!){{project(name:$p){{{what}({by}:$i,first:5000){{edges{{node{{{fields}}}}}}}}}}}", i=[id_]
-        )
-        return [edge["node"] for edge in found[what]["edges"]]
-
-
-def unique(prefix: str) -> str:
-    """A name that no other test has."""
-    return f"{prefix}{next(_numbers)}_{secrets.token_hex(3)}"
+    def operations(self, *operations: dict[str, Any], **flags: Any) -> httpx.Response:
+        """Send a batch."""
+        body = {"operations": list(operations), **flags}
+        return self.send("POST", f"api/projects/{self.project}/operations", body)

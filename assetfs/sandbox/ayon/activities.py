@@ -114,6 +114,19 @@ def published(call: Call, project: Project, version: Row) -> None:
     add(call, project, "version.publish", "version", version["id"], body="Published version")
 
 
+def noted(call: Call, project: Project, kind: str, old: Row, values: dict[str, Any]) -> None:
+    """What the server itself notes about a change: another status, other people."""
+    if values.get("status") not in (None, old["status"]):
+        data = {"oldValue": old["status"], "newValue": values["status"]}
+        add(call, project, "status.change", kind, old["id"], body=f"Changed status to {values['status']}", data=data)
+    if "assignees" not in values:
+        return
+    for user in [user for user in values["assignees"] if user not in old["assignees"]]:
+        add(call, project, "assignee.add", kind, old["id"], body=f"Added {user}", data={"assignee": user})
+    for user in [user for user in old["assignees"] if user not in values["assignees"]]:
+        add(call, project, "assignee.remove", kind, old["id"], body=f"Removed {user}", data={"assignee": user})
+
+
 def _say(
     call: Call, project: Project, what: str, activity_id: str, activity_type: str, kind: str, entity_id: str
 ) -> None:

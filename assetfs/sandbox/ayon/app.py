@@ -19,6 +19,7 @@ import trio
 from assetfs.sandbox.ayon import events, users
 from assetfs.sandbox.ayon.context import Call, Reply
 from assetfs.sandbox.ayon.errors import Refused, crashed, no_route, refused
+from assetfs.sandbox.ayon.naming import named
 from assetfs.sandbox.ayon.records import Project
 from assetfs.sandbox.ayon.routes import Route, find, kind_of
 from assetfs.sandbox.ayon.server import Server
@@ -61,8 +62,8 @@ class Ayon:
         return kind_of(method, path)
 
     def calls(self, kind: str, body: bytes, query: bytes = b"") -> list[str] | None:
-        """There are no RPC methods here."""
-        return None
+        """The names of the GraphQL operations in a body, or what a batch does: `Dir`, `create version`."""
+        return named(kind, body)
 
     def apply_switches(self, values: dict[str, Any]) -> None:
         """Change lasting behaviour."""
@@ -182,6 +183,8 @@ def _handled(call: Call, route: Route) -> Reply:
                 raise
     if not route.open and call.user_ is None:
         raise refused(401, "Access token is missing")
+    if call.method != "GET":
+        call.check_sender()
     return route.handler(call)
 
 

@@ -6,6 +6,7 @@ A request runs in one transaction over the server's database and those of the pr
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import uuid
 from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from assetfs.sandbox.ayon.records import Project
     from assetfs.sandbox.ayon.server import Server
 
+NAME = r"^[a-zA-Z0-9_]([a-zA-Z0-9_\.\-]*[a-zA-Z0-9_])?$"
 VERSION = "1.16.0+DEVELOP"
 
 
@@ -183,6 +185,15 @@ class Call:
     def header(self, name: str) -> str | None:
         """A request header."""
         return self.headers.get(name)
+
+    def check_sender(self) -> None:
+        """Refuse a sender that is no name: it would go out with every event."""
+        for name in ("x-sender", "x-sender-type"):
+            if (value := self.header(name)) is not None and not re.fullmatch(NAME.strip("^$"), value):
+                context = {"pattern": NAME}
+                message = f'string does not match regex "{NAME}"'
+                complaint = Complaint((name,), message, "value_error.str.regex", context)
+                raise self.invalid(complaint, where="header")
 
     def project(self, name: str) -> Project:
         """A project, in this request's transaction. Refuses one that there is not, or that the user may not see."""

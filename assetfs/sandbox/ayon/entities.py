@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import sqlite3
 from typing import Any
@@ -64,7 +65,7 @@ def update(call: Call, project: Project, kind: str, entity_id: str, document: An
     if "attrib" in values:
         new["attrib"] = attributes.merged(old["attrib"], values["attrib"])
     if "data" in values:
-        new["data"] = attributes.merged(old["data"], values["data"])
+        new["data"] = _with_data(old["data"], values["data"])
     if values.get("traits") is not None:
         new["traits"] = attributes.merged(old["traits"] or {}, values["traits"])
     new |= {"updated_at": moment(), "updated_by": call.user.name}
@@ -75,6 +76,7 @@ def update(call: Call, project: Project, kind: str, entity_id: str, document: An
     if kind == "folder" and (old["path"], json.loads(old["effective"])) != (new["path"], json.loads(new["effective"])):
         follow(project, old["id"])
     changes.changed(call, project, model, old, values)
+    activities.noted(call, project, kind, old, values)
     touched(project, kind)
 
 
@@ -90,6 +92,25 @@ def delete(call: Call, project: Project, kind: str, entity_id: str, *, force: bo
     project.db.execute(f"DELETE FROM {kind} WHERE id = ?", (old["id"],))
     changes.deleted(call, project, MODELS[kind], old)
     touched(project, kind)
+
+
+def _with_data(old: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """`data` merged key by key; a key is a path of the database's in disguise, and some break it."""
+    new = copy.deepcopy(old)
+    for key, value in given.items():
+        if set(key) & set('{}"'):
+            raise crashed(f"InvalidTextRepresentationError: malformed array literal: {key}")
+        *above, last = key.split(",")
+        place: Any = new
+        for part in above:
+            place = place.get(part) if isinstance(place, dict) else None
+        if not isinstance(place, dict):
+            continue
+        if value is None:
+            place.pop(last, None)
+        else:
+            place[last] = value
+    return new
 
 
 def touched(project: Project, kind: str) -> None:

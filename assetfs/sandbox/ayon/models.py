@@ -12,11 +12,11 @@ from typing import Any
 
 from assetfs.sandbox.ayon import attributes
 from assetfs.sandbox.ayon.attributes import Wrong, boolean, integer, listed, mapping, text
+from assetfs.sandbox.ayon.context import NAME
 from assetfs.sandbox.ayon.errors import Complaint, NotValid
 
 Read = Callable[[Any], Any]
 
-NAME = r"^[a-zA-Z0-9_]([a-zA-Z0-9_\.\-]*[a-zA-Z0-9_])?$"
 LABEL = r"^[^';]*$"
 ID = r"^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$"
 HASH_TYPES = ("md5", "sha1", "sha256", "op3")

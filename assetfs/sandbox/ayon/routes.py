@@ -59,6 +59,8 @@ ROUTES = (
     _route("PUT", f"/api/users/{ANY}", "user", users.put),
     _route("PATCH", f"/api/users/{ANY}", "user", users.patch),
     _route("DELETE", f"/api/users/{ANY}", "user", users.delete),
+    _route("GET", f"/api/users/{ANY}/apikeys", "user", users.api_keys),
+    _route("POST", f"/api/users/{ANY}/apikeys", "user", users.api_keys),
     _route("POST", "/graphql/?", "graphql", endpoint.post),
     _route("POST", "/api/events", "event", events.post),
     _route("GET", f"/api/events/{ANY}", "event", events.get),

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from assetfs.sandbox.ayon.context import NAME
 from assetfs.sandbox.ayon.errors import refused
 from assetfs.sandbox.ayon.graph.conditions import condition
-from assetfs.sandbox.ayon.models import ID, NAME
+from assetfs.sandbox.ayon.models import ID
 from assetfs.sandbox.ayon.records import PATHS, Project
 
 DEFAULT_PAGE = 100

@@ -185,7 +185,6 @@ OWN: dict[str, dict[str, Get]] = {
         "taskType": _column("task_type"),
         "folderId": _column("folder_id"),
         "assignees": _json("assignees"),
-        "hasReviewables": lambda row: False,
         "subtasks": lambda row: json.loads(row["data"]).get("subtasks") or [],
     },
     "product": {
@@ -334,7 +333,11 @@ DERIVED: dict[str, dict[str, Lookup]] = {
             f"SELECT DISTINCT f.id {_FOLDERS} JOIN activity a ON a.entity_id = v.id WHERE a.type = 'reviewable'"
         ),
     },
-    "task": {},
+    "task": {
+        "hasReviewables": _directly(
+            "SELECT DISTINCT v.task_id FROM version v JOIN activity a ON a.entity_id = v.id WHERE a.type = 'reviewable'"
+        )
+    },
     "product": {"versionList": _version_list},
     "version": {
         "isLatest": _is_in(_latest),
