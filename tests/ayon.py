@@ -83,7 +83,11 @@ class Studio:
         self, content: bytes, name: str = "a.bin", mime: str = "application/octet-stream", **headers: str
     ) -> str:
         """Put a file on the server. Returns its id."""
-        given = {"Content-Type": mime, "X-File-Name": name.encode(), **{k.replace("_", "-"): v for k, v in headers.items()}}
+        given = {
+            "Content-Type": mime,
+            "X-File-Name": name.encode(),
+            **{k.replace("_", "-"): v for k, v in headers.items()},
+        }
         return str(self.api("POST", "files", content=content, headers=given)["id"])
 
     def payload(self, file_id: str, **headers: str) -> httpx.Response:
