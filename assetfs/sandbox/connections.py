@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 import struct
 
 NO_LINGER = struct.pack("ii", 1, 0)
@@ -19,13 +20,10 @@ def break_off(client: tuple[str, int], *, reset: bool = False) -> bool:
     """Close the connection from `client` in both directions. False when there is none."""
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError, ValueError):
-            descriptor = os.dup(int(name))
-            try:
-                duplicate = socket.socket(fileno=descriptor)
-            except OSError:
-                os.close(descriptor)  # not a socket
-                raise
-            with duplicate:
+            # Only sockets are duplicated: closing any duplicate of a file would take SQLite's locks on it away.
+            if not stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                continue
+            with socket.socket(fileno=os.dup(int(name))) as duplicate:
                 if duplicate.type != socket.SOCK_STREAM or duplicate.getpeername()[:2] != tuple(client):
                     continue
                 if reset:
