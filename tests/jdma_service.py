@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import sqlite3
 import zlib
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -82,6 +83,12 @@ class Service:
 
     def total(self) -> int:
         return int(self.running.requests()["total"])
+
+    def named(self) -> list[tuple[str, str]]:
+        """Every path that any POST has named, with the request type. Read-only: a last writer would end the log."""
+        place = Path(self.running.info["data"]) / "jdma.sqlite"
+        with closing(sqlite3.connect(f"file:{place}?mode=ro", uri=True, timeout=30)) as db:
+            return list(db.execute("SELECT call, path FROM named ORDER BY id"))
 
     def made(self, kind: int) -> list[dict[str, Any]]:
         """Our requests of a type that the server has, ever."""

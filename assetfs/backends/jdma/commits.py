@@ -89,7 +89,7 @@ class Commits:
         server refuses."""
         kind, storage = self.wish(value)
         check_label(label)
-        if "batch" in ledger.state:
+        if ledger.state.get("batch") is not None:
             return
         if ledger.state.get("source") and await self._goes_on(draft, ledger):
             kind = RequestType[ledger.state["kind"]]
@@ -182,7 +182,7 @@ class Commits:
         number, request = int(ledger.state["batch"]), int(ledger.state["request"])
         self.unfinished.add(number)
         while True:
-            ended = await self._engine.outcome(request)
+            ended = await self._engine.outcome(request, number)
             batch = await self._catalogue.ask_any(number)
             if ended is not None and ended.stage in FAILURES:
                 await self._fail(draft, ledger, await self._reason(ended))
@@ -218,6 +218,7 @@ class Commits:
         """The draft can be changed and committed again. The failed batch is left for `user.jdma.delete`."""
         number, source = int(ledger.state["batch"]), str(ledger.state["source"])
         await trio.to_thread.run_sync(self._clear, draft.key, source)
+        await ledger.record(batch=None, request=None, source=None, target=None)
         self.unfinished.discard(number)
         self._catalogue.stale()
         raise ValueRejected(f"the upload as batch {number} failed: {reason}")
@@ -254,12 +255,13 @@ class Commits:
                 os.rename(draft.path, place)
             self._clear(draft.key, source)
 
+        await self._engine.learn(number, record.common)
         await trio.to_thread.run_sync(move)
         self._recalls.copies.take(record, time.time())
 
-    async def abandon(self, state: Mapping[str, Any], key: str | None = None) -> None:
+    async def abandon(self, state: Mapping[str, Any]) -> None:
         """A draft is gone: remove its clone. What the server has taken, it keeps."""
-        if state.get("source") and "batch" not in state:
+        if state.get("source") and state.get("batch") is None:
             await trio.to_thread.run_sync(lambda: self._stage.remove((self._stage.local / str(state["source"])).parent))
 
 

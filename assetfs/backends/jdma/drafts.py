@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from assetfs import names
 from assetfs.backends.jdma.checksums import sums
 from assetfs.backends.jdma.copies import looks
 from assetfs.backends.jdma.journal import Entry, Manifest
@@ -61,8 +62,9 @@ def check_path(path: str, top: str) -> None:
         path.encode()
     except UnicodeEncodeError:
         raise NameRejected(f"{path!r} is not UTF-8: JDMA refuses the whole batch") from None
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in path):
-        raise NameRejected(f"{path!r} has a control character in it")
+    for part in path.split("/"):
+        if names.encode(part) != part.encode():
+            raise NameRejected(f"{part!r} would be shown under another name")
     if len(path) > LONGEST_PATH:
         raise NameRejected(f"a path in a batch has at most {LONGEST_PATH} letters: {path[:40]!r}…")
     if path.split("/", 1)[0] == top:

@@ -19,7 +19,7 @@ from assetfs.backends.jdma.recalls import Recalls
 from assetfs.backends.jdma.retrieving import Lost, Retrieving
 from assetfs.backends.jdma.stage import Stage
 from assetfs.backends.jdma.verifying import Verifying
-from assetfs.backends.jdma.wire import COMPLETED, FAILURES, READABLE, Request
+from assetfs.backends.jdma.wire import COMPLETED, FAILURES, READABLE, Request, RequestType
 from assetfs.repository import (
     NoSpace,
     NotFound,
@@ -71,7 +71,7 @@ class Engine:
         self._next_poll = float("inf")
         self._next_look = clock() + LOOK
         self._stages: dict[int, int] = {}
-        self._watched: dict[int, trio.Event] = {}
+        self._watched: dict[int, tuple[int, trio.Event]] = {}
         self._ends: dict[int, Request | None] = {}
         self._unsure: list[Retrieval] = []
         """Intents that the last daemon left."""
@@ -89,12 +89,11 @@ class Engine:
     def load(self) -> None:
         """Take over what the last daemon left. Blocks; call it in a thread, before anything else."""
         self.pins = self._journal.pins()
+        self._retrieving.bases = self._journal.bases()
         strays = self._stage.targets()
         for record in self._journal.retrievals():
             if record.request is not None:
                 self._retrieving.known.add(record.request)
-            if record.common:
-                self._retrieving.bases[record.batch] = record.common
             if record.state is State.SENDING:
                 self._unsure.append(record)
             elif record.state in (State.SENT, State.ARRIVED):
@@ -113,11 +112,12 @@ class Engine:
 
     # ---- requests that others wait for ----------------------------------------------------------------------------
 
-    async def outcome(self, number: int) -> Request | None:
-        """Wait until a request has come to its end; None when the server has forgotten it."""
-        self._watched.setdefault(number, trio.Event())
+    async def outcome(self, number: int, batch: int) -> Request | None:
+        """Wait until a request has come to its end, or its batch is being deleted, which leaves a request where it is;
+        None when the server has forgotten it."""
+        _, ended = self._watched.setdefault(number, (batch, trio.Event()))
         self.hurry()
-        await self._watched[number].wait()
+        await ended.wait()
         return self._ends.get(number)
 
     def hurry(self) -> None:
@@ -160,6 +160,10 @@ class Engine:
         if len(busy := self._recalls.busy()) < self._parallel:
             times.append(self._recalls.wants.next_time(busy))
         return min(times)
+
+    async def learn(self, batch: int, base: str) -> None:
+        """Which folder a batch was made of is known."""
+        await self._retrieving.learn(batch, base)
 
     def moved(self, batch: int, *files: int) -> None:
         """The state of files has changed."""
@@ -286,8 +290,9 @@ class Engine:
         for record in flying:
             assert record.request is not None
             await self._follow(record, listed.get(record.request))
-        for number in list(self._watched):
-            self._watch(number, listed.get(number))
+        deleted = {one.batch for one in listed.values() if one.request_type == RequestType.DELETE}
+        for number, (batch, _) in list(self._watched.items()):
+            self._watch(number, listed.get(number), deleted=batch in deleted)
         self._interval = self._poll_min if moving else min(2 * self._interval, self._poll_max)
         self._next_poll = self._clock() + self._interval
 
@@ -318,10 +323,10 @@ class Engine:
                 self._recalls.came(item.pk, ProtocolViolation(f"it could not be brought: {record.failure}"))
         self.moved(record.batch, *(item.pk for item in record.items))
 
-    def _watch(self, number: int, request: Request | None) -> None:
-        if request is None or request.stage in FAILURES or request.stage in COMPLETED:
+    def _watch(self, number: int, request: Request | None, *, deleted: bool) -> None:
+        if request is None or deleted or request.stage in FAILURES or request.stage in COMPLETED:
             self._ends[number] = request
-            self._watched.pop(number).set()
+            self._watched.pop(number)[1].set()
 
     # ---- checking -------------------------------------------------------------------------------------------------
 

@@ -161,6 +161,16 @@ class Journal:
     def save_pins(self, pins: set[int]) -> None:
         self._write("", "pins", msgspec.json.encode(sorted(pins)))
 
+    def bases(self) -> dict[int, str]:
+        """The folder that was uploaded, by batch: no answer tells it but that to a retrieval."""
+        try:
+            return msgspec.json.decode((self._folder / "bases.json").read_bytes(), type=dict[int, str])
+        except (OSError, msgspec.MsgspecError):
+            return {}
+
+    def save_bases(self, bases: dict[int, str]) -> None:
+        self._write("", "bases", msgspec.json.encode(bases))
+
     # ---- listings -------------------------------------------------------------------------------------------------
 
     def listing(self, batch: int) -> Content | None:

@@ -134,13 +134,20 @@ class Retrieving:
             record.step(State.FAILED)
             await trio.to_thread.run_sync(self._journal.save, record)
             raise ProtocolViolation(record.failure)
-        record.common = self.bases[record.batch] = common
+        record.common = common
+        await self.learn(record.batch, common)
         for item in record.items:
             item.relative = item.path[len(common) :].lstrip("/")
             if _cut(item.path, common) != item.relative:
                 item.failure = "the server cannot bring a file whose path repeats that of its batch"
         record.step(State.SENT)
         await trio.to_thread.run_sync(self._journal.save, record)
+
+    async def learn(self, batch: int, base: str) -> None:
+        """Remember which folder a batch was made of."""
+        if self.bases.get(batch) != base:
+            self.bases[batch] = base
+            await trio.to_thread.run_sync(self._journal.save_bases, dict(self.bases))
 
     async def forget(self, record: Retrieval) -> None:
         await trio.to_thread.run_sync(self._journal.remove, record)
