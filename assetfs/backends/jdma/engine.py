@@ -174,9 +174,7 @@ class Engine:
         while self._unsure:
             record = self._unsure[0]
             try:
-                tree = await self._catalogue.tree(await self._catalogue.batch(record.batch))
-                rows = [tree.rows[item.pk] for item in record.items if item.pk in tree.rows]
-                await self._retrieving.find(record, self._retrieving.names(tree, rows))
+                await self._retrieving.find(record)
             except Lost:
                 self._recalls.wants.add(record.batch, (item.pk for item in record.items), self._clock(), explicit=True)
             except (NotFound, ProtocolViolation) as reason:

@@ -74,6 +74,10 @@ class Retrieval(msgspec.Struct, kw_only=True):
     created: float
     state: State = State.SENDING
     request: int | None = None
+    top: str = ""
+    """Folders above files are named as far up as this one."""
+    mark: str = ""
+    """A name in the request that no batch has: it tells this request from any other."""
     common: str = ""
     """The folder that was uploaded, as this request's answer betrayed it."""
     failure: str = ""

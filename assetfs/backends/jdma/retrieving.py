@@ -4,9 +4,10 @@ The intent is in the journal before the request is sent, and the answer before a
 come is looked for among the server's requests: one that is newer than all we knew, of the same batch, with the same
 files. So a crash or a cut at any moment neither loses a request nor makes a second one.
 
-The names in a request are the paths exactly as the server lists them, with all folders above them; the server cuts them
-to relative ones by its own rule, and its answer betrays the folder that was uploaded. A whole batch is never asked for,
-and never folders alone: the first restores links as root, the second stops all retrievals of that storage.
+A request is told by a name in it that the batch does not have: the server keeps such names, and ignores them. The
+others are the paths exactly as the server lists them, with all folders above them; it cuts them to relative ones by its
+own rule, and its answer betrays the folder that was uploaded. A whole batch is never asked for, and never folders
+alone: the first restores links as root, the second stops all retrievals of that storage.
 """
 
 from __future__ import annotations
@@ -59,14 +60,10 @@ class Retrieving:
         self.on_listed(found)
         return found
 
-    def names(self, tree: Tree, rows: Sequence[Row]) -> list[str]:
-        """What a request names: the files, then every folder above them. Never without a file."""
-        paths = [row.file.path for row in rows]
-        return [*paths, *ancestors(paths, self.bases.get(tree.batch, ""))]
-
     def portion(self, tree: Tree, rows: Sequence[Row]) -> list[Row]:
         """As many of the files as one request may name."""
-        while len(rows) > 1 and len(self.names(tree, rows)) > MOST:
+        top = self.bases.get(tree.batch, "")
+        while len(rows) > 1 and len(rows) + len(ancestors((row.file.path for row in rows), top)) >= MOST:
             rows = rows[: len(rows) * 3 // 4]
         return list(rows)
 
@@ -83,8 +80,10 @@ class Retrieving:
             items=[Item(row.file.pk, row.file.path, row.file.size) for row in rows],
             after=self.newest or 0,
             created=time.time(),
+            top=self.bases.get(batch.id, ""),
+            mark=f"{tree.base.rstrip('/')}/.assetfs-{target.name}",
         )
-        names = self.names(tree, rows)
+        names = names_of(record)
         server_path = await trio.to_thread.run_sync(self._stage.server_path, target)
         await trio.to_thread.run_sync(self._journal.save, record)
         try:
@@ -94,7 +93,7 @@ class Retrieving:
                 await self.forget(record)
                 raise
             log.warning("no answer to a GET of batch %d: looking for it", batch.id)
-            await self.find(record, names)
+            await self.find(record)
         except Exception:
             await self.forget(record)
             raise
@@ -102,7 +101,7 @@ class Retrieving:
             await self._adopt(record, posted.request_id, names, posted.filelist)
         return record
 
-    async def find(self, record: Retrieval, names: Sequence[str]) -> None:
+    async def find(self, record: Retrieval) -> None:
         """Look for a request without an answer; the record is in SENT then. Raises Lost, and the record is gone."""
         for look in range(LOOKS):
             if look:
@@ -115,8 +114,9 @@ class Retrieving:
                     filelist = (await self._client.request(request.id)).filelist
                 except NotFound:
                     continue
-                if filelist is not None and _common(names, filelist) is not None:
-                    await self._adopt(record, request.id, names, filelist)
+                mark = record.mark.rpartition("/")[2]
+                if filelist is not None and any(name.rpartition("/")[2] == mark for name in filelist):
+                    await self._adopt(record, request.id, names_of(record), filelist)
                     return
         await self.forget(record)
         raise Lost(f"the server has no request for these files of batch {record.batch}")
@@ -151,6 +151,13 @@ class Retrieving:
 
     async def forget(self, record: Retrieval) -> None:
         await trio.to_thread.run_sync(self._journal.remove, record)
+
+
+def names_of(record: Retrieval) -> list[str]:
+    """What a request names: the files, then every folder above them, then its mark. Never without a file."""
+    paths = [item.path for item in record.items]
+    assert paths
+    return [*paths, *ancestors(paths, record.top), record.mark]
 
 
 def _cut(path: str, common: str) -> str:
