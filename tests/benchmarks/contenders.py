@@ -17,13 +17,19 @@ from pathlib import Path
 from assetfs.fuse.session import abort
 from tests.benchmarks.processes import running
 from tests.benchmarks.servers import PROJECT, Servers, Way
+from tests.conformance.clients import environment
 from tests.mounts import Mounted, User, alive, eventually, mounted
 
 HEADROOM = {"--cache-size": "8G"}
 """Room for the file that is read, on machines whose disk is so full that the default would be less."""
 
 TUNED = ("--max-read-ahead", "4M", "--buffer-size", "64M")
-RCLONE_MODES = {"off": ("--vfs-cache-mode", "off", *TUNED), "full": ("--vfs-cache-mode", "full", *TUNED)}
+RCLONE_MODES = {
+    "off": ("--vfs-cache-mode", "off", *TUNED, "--read-only"),
+    "full": ("--vfs-cache-mode", "full", *TUNED, "--read-only"),
+    "writes": ("--vfs-cache-mode", "writes"),
+}
+CLIENT = "jama-client-CERTIC==0.0.38"
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class Contender:
     """What must be installed."""
     mounts: bool = True
     keeps: bool = False
+    writes: bool = False
+    """Only for works that write; no way to read what the others read."""
 
     @property
     def missing(self) -> str | None:
@@ -75,10 +83,11 @@ def _rclone(backend: str, mode: str) -> Callable[[Servers, Way, Path, User], Abs
     def opened(servers: Servers, way: Way, home: Path, user: User) -> Iterator[Place]:
         path = home / "mnt"
         user.own(home, path)
-        sources = {"http": ("--http-url", way.files), "webdav": ("--webdav-url", way.webdav)}
+        webdav = way.writable if mode == "writes" else way.webdav
+        sources = {"http": ("--http-url", way.files), "webdav": ("--webdav-url", webdav)}
         command: Sequence[str | Path] = [
             *("rclone", "mount", f":{backend}:", path, *sources[backend], *RCLONE_MODES[mode]),
-            *("--config", home / "rclone.conf", "--cache-dir", home / "cache", "--read-only"),
+            *("--config", home / "rclone.conf", "--cache-dir", home / "cache"),
         ]
         env = {**os.environ, "HOME": str(home)}
 
@@ -106,6 +115,18 @@ def _client(how: str) -> Callable[[Servers, Way, Path, User], AbstractContextMan
     return opened
 
 
+@contextmanager
+def _client_upload(servers: Servers, way: Way, home: Path, user: User) -> Iterator[Place]:
+    """The official client's environment; `root` is its Python. Raises NotAvailable."""
+    yield Place("client", str(environment(CLIENT)))
+
+
+@contextmanager
+def _disk(servers: Servers, way: Way, home: Path, user: User) -> Iterator[Place]:
+    """A plain folder beside the mounts' caches and staging files."""
+    yield Place("disk", str(home))
+
+
 CONTENDERS = {
     contender.name: contender
     for contender in (
@@ -116,5 +137,8 @@ CONTENDERS = {
         Contender("rclone webdav full", _rclone("webdav", "full"), "rclone", keeps=True),
         Contender("httpx", _client("httpx"), "fusermount3", mounts=False),
         Contender("curl", _client("curl"), "curl", mounts=False),
+        Contender("rclone writes", _rclone("webdav", "writes"), "rclone", writes=True),
+        Contender("client", _client_upload, "fusermount3", mounts=False, writes=True),
+        Contender("disk", _disk, "fusermount3", mounts=False, writes=True),
     )
 }

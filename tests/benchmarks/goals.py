@@ -34,6 +34,9 @@ GOALS = (
     Goal("huge-again", NEAR, "", 2.0),
     Goal("huge-memory", NEAR, "", 400.0),
     Goal("copy", FAR, "rclone", 8.0),
+    Goal("write-large", NEAR, "disk", 0.9),
+    Goal("write-small", NEAR, "rclone", 1.0),
+    Goal("upload", NEAR, "client", 1.0),
 )
 MORE: dict[str, Callable[[float, float], float]] = {
     "MB/s": lambda ours, other: ours / other,

@@ -63,7 +63,7 @@ def curl(url: str, *more: str) -> Result:
     command = ["curl", "-q", "-sS", "--fail", "-o", "/dev/null", "-w", told, *more, url]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 28):  # 28: the time was up, as agreed
-        raise SystemExit(done.stderr)
+        raise RuntimeError(done.stderr.strip())
     found: Result = json.loads(done.stdout)
     return found
 

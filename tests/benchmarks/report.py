@@ -14,7 +14,7 @@ from tests.benchmarks.run import Run
 from tests.benchmarks.servers import DELAY, RATE
 from tests.benchmarks.works import Row
 
-WIDTH = 176
+WIDTH = 200
 """Columns where the output is no terminal."""
 
 METHOD = (

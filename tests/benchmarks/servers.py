@@ -86,6 +86,8 @@ class Way:
     """URL of the plain folder on nginx; ends in a slash."""
     webdav: str
     """URL of the same folder over WebDAV; empty without rclone."""
+    writable: str = ""
+    """URL of an empty folder over WebDAV that takes files; near only."""
 
 
 @dataclass
@@ -95,6 +97,7 @@ class Servers:
     scale: Scale
     folder: Path
     credential: str
+    project: int
     ways: dict[str, Way] = field(default_factory=dict)
     sandbox_pid: int = 0
 
@@ -108,9 +111,14 @@ def serving(scale: Scale, folder: Path) -> Iterator[Servers]:
         data = Path(ready["data"])
         link_names(data, tree)
         nginx = stack.enter_context(_nginx(folder, int(ready["root_url"].rpartition(":")[2]), data / "blobs", tree))
-        webdav = stack.enter_context(_webdav(folder, tree)) if shutil.which("rclone") else 0
-        servers = Servers(scale, folder, ready["credential"], sandbox_pid=sandbox)
+        webdav, writable = 0, 0
+        if shutil.which("rclone"):
+            webdav = stack.enter_context(_webdav(folder / "webdav.log", tree, "--read-only"))
+            (folder / "writable").mkdir()
+            writable = stack.enter_context(_webdav(folder / "writable.log", folder / "writable"))
+        servers = Servers(scale, folder, ready["credential"], ready["project"], sandbox_pid=sandbox)
         servers.ways[NEAR] = _way(NEAR, nginx, webdav)
+        servers.ways[NEAR].writable = f"http://127.0.0.1:{writable}/" if writable else ""
         far = [
             stack.enter_context(proxy(folder / f"proxy-{port}.log", port, DELAY, RATE)) if port else 0
             for port in (nginx, webdav)
@@ -180,11 +188,11 @@ def _nginx(folder: Path, sandbox: int, blobs: Path, files: Path) -> Iterator[int
 
 
 @contextmanager
-def _webdav(folder: Path, tree: Path) -> Iterator[int]:
+def _webdav(log: Path, tree: Path, *more: str) -> Iterator[int]:
     port = free_port()
-    options = ["--addr", f"127.0.0.1:{port}", "--read-only", "--dir-cache-time", "1h"]
-    command: list[str | Path] = ["rclone", "--config", folder / "rclone.conf", "serve", "webdav", tree, *options]
-    with running(command, folder / "webdav.log", ready=lambda: listens(port)):
+    options = ["--addr", f"127.0.0.1:{port}", "--dir-cache-time", "1h", *more]
+    command: list[str | Path] = ["rclone", "--config", log.with_suffix(".conf"), "serve", "webdav", tree, *options]
+    with running(command, log, ready=lambda: listens(port)):
         yield port
 
 

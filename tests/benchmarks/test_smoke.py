@@ -14,7 +14,7 @@ from tests.benchmarks.run import run
 from tests.benchmarks.scale import TINY
 from tests.benchmarks.works import WORKS
 
-CONTENDERS = ("assetfs", "rclone http", "curl")
+CONTENDERS = ("assetfs", "rclone http", "curl", "rclone writes", "disk")
 """One of each sort."""
 
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,11 +23,14 @@ from tests.benchmarks.servers import FAR, LARGE, MANY, NEAR, SMALL, VERY_MANY, S
 from tests.mounts import WHOEVER, User
 
 READER = Path(__file__).with_name("reader.py")
+WRITER = Path(__file__).with_name("writer.py")
+PROGRAM = (sys.executable, "-m", "assetfs")
 LONGEST = 150.0
 """Seconds after which a command that is timed counts as failed."""
 
-ALL = tuple(CONTENDERS)
-MOUNTS = tuple(name for name, contender in CONTENDERS.items() if contender.mounts)
+ALL = tuple(name for name, contender in CONTENDERS.items() if not contender.writes)
+MOUNTS = tuple(name for name in ALL if CONTENDERS[name].mounts)
+WRITERS = ("assetfs", "rclone writes", "disk")
 UNCACHED = ("assetfs", "rclone http", "rclone webdav")
 OURS = ("assetfs",)
 
@@ -69,6 +73,17 @@ class Visit:
         command += ["--seconds", str(scale.longest), "--reads", str(scale.random_reads)]
         env = {**os.environ, **self.user.environ}
         found: dict[str, Any] = json.loads(output(command, LONGEST, env=env, user=self.user))
+        return found
+
+    def write(self, place: Place, work: str, *arguments: str | int | Path) -> dict[str, Any]:
+        """Run `writer.py` in a new folder of the place; `client` places are the Python that runs it."""
+        program = place.root if place.how == "client" else sys.executable
+        target = self.way.source.removeprefix("jama+")
+        if place.how != "client":
+            target = place.target(f"written-{time.time_ns()}")
+            Path(target).mkdir()
+        command = [program, "-P", WRITER, work, target, *map(str, arguments)]
+        found: dict[str, Any] = json.loads(output(command, LONGEST))
         return found
 
     def timed(self, *command: str | Path) -> tuple[float, bytes]:
@@ -167,6 +182,35 @@ def copy_out(visit: Visit) -> dict[str, float]:
     return {"copy": took}
 
 
+def write_large(visit: Visit) -> dict[str, float]:
+    """From open to close, on the disk with fdatasync, since the page cache is no disk; and for ours until the server has
+    it, which the client does with a file that is there."""
+    size = visit.servers.scale.large
+    with visit.place() as place:
+        if place.how == "client":
+            source = visit.home / f"written-{time.time_ns()}.bin"
+            with source.open("wb") as file:
+                for _ in range(size >> 20):
+                    file.write(os.urandom(1 << 20))
+            more = ("--file", source, "--key", visit.servers.credential, "--project", visit.servers.project)
+            return {"upload": rate(visit.write(place, "upload", *more))}
+        disk = ("--sync",) if place.how == "disk" else ()
+        figures = {"write-large": rate(visit.write(place, "large", "--size", size, *disk))}
+        if place.mount is not None:
+            took, _ = visit.timed(*PROGRAM, "flush", place.mount.path)
+            figures["upload"] = size / took / 1e6
+    return figures
+
+
+def write_small(visit: Visit) -> dict[str, float]:
+    count = visit.servers.scale.small
+    with visit.place() as place:
+        figures = {"write-small": visit.write(place, "small", "--count", count)["seconds"]}
+        if place.mount is not None:
+            visit.facts["flush_seconds"] = round(visit.timed(*PROGRAM, "flush", place.mount.path)[0], 2)
+    return figures
+
+
 @dataclass(frozen=True)
 class Work:
     """`--only` takes the name."""
@@ -218,5 +262,15 @@ WORKS = (
         ),
         OURS,
     ),
+    Work(
+        "write",
+        write_large,
+        (
+            Row("write-large", "write {large}, until close", "MB/s", (NEAR,)),
+            Row("upload", "  then until the server has it", "MB/s", (NEAR,)),
+        ),
+        (*WRITERS, "client"),
+    ),
+    Work("write-small", write_small, (Row("write-small", "write {small} files of 10 KiB", "s", (NEAR,)),), WRITERS),
     Work("copy", copy_out, (Row("copy", "cp -r of {small} files of 10 KiB", "s"),), UNCACHED),
 )
