@@ -183,7 +183,7 @@ def copy_out(visit: Visit) -> dict[str, float]:
 
 
 def write_large(visit: Visit) -> dict[str, float]:
-    """From open to close, on the disk with fdatasync, since the page cache is no disk; and for ours until the server has
+    """From open to close (the disk: with fdatasync, for the page cache is no disk); and for ours until the server has
     it, which the client does with a file that is there."""
     size = visit.servers.scale.large
     with visit.place() as place:
