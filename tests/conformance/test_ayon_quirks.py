@@ -10,8 +10,8 @@ from datetime import datetime
 import httpx
 import pytest
 
-from tests.ayon import Studio
 from tests.sandboxes import RunningSandbox, start_sandbox
+from tests.studio import Studio
 
 
 @pytest.fixture(scope="module")
