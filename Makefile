@@ -3,6 +3,8 @@
 # make check      format, lint, types, import rule, unit tests: before every commit
 # make bench      beside rclone, httpx and curl
 # make test-live  the contract against the real Jama server, which it installs from PyPI and starts; skipped where that cannot be
+# make docs       the documentation as a site, in build/site
+# make install-systemd  service units, mount helper, manual pages and shell completion (DESTDIR, PREFIX)
 # make clean      takes away what the others made here
 
 SHELL := /bin/bash
@@ -10,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: demo test check bench test-live clean setup
+.PHONY: demo test check bench test-live docs install-systemd clean setup
 .NOTPARALLEL: check
 
 setup:
@@ -39,6 +41,14 @@ bench:
 test-live:
 	@.ci/setup test
 	@$(BIN)/pytest -m live $(ARGS)
+
+docs:
+	@.ci/setup test
+	@$(BIN)/python docs/website/build.py build $(ARGS)
+
+install-systemd:
+	@.ci/setup run
+	@$(BIN)/assetfs install --root "$(DESTDIR)/" --prefix "$(or $(PREFIX),/usr/local)"
 
 clean:
 	@rm -rf .venv .setup .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

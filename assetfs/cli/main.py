@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("assetfs.cli.doctor:doctor", "What is missing here and on the way to the server, and how to mend it."),
     "demo": ("assetfs.cli.demo:demo", "A repository with sample assets, mounted: look around, or take the tour."),
     "sandbox": ("assetfs.cli.sandbox:sandbox", "One of the embedded servers alone, for tests and trials."),
+    "install": ("assetfs.cli.install:install", "Install service units, mount helper, manual and shell completion."),
     "completion": ("assetfs.cli.completion:completion", "What makes a shell complete this command."),
     "manual": ("assetfs.cli.manual:manual", "Write the manual pages."),
     "serve": ("assetfs.cli.serve:serve", "What a detached mount runs."),

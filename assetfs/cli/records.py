@@ -142,6 +142,15 @@ def read(mountpoint: Path) -> Record | None:
     return next((record for record in found if record.alive), found[0] if found else None)
 
 
+def named(word: Path) -> Path:
+    """The mount point that is meant: a path, or the name of a repository that is mounted."""
+    if len(word.parts) == 1 and word.name and not os.path.lexists(word):
+        for record in every():
+            if record.alive and str(word) == record.source:
+                return record.mountpoint
+    return word
+
+
 def every() -> list[Record]:
     """All records of this user, by mount point, stale ones too."""
     found: dict[Path, Record] = {}

@@ -37,7 +37,7 @@ def status(
     """What is mounted, and how it is."""
     if schema:
         return _schema()
-    only = None if mountpoint is None else mountinfo.real(mountpoint)
+    only = None if mountpoint is None else mountinfo.real(records.named(mountpoint))
     if watch and not as_json:
         return view.watch(lambda: look(only), in_full=only is not None)
     while True:

@@ -37,7 +37,12 @@ class User(msgspec.Struct, frozen=True):
 
 def umount(
     mountpoint: Annotated[
-        Path, typer.Argument(metavar="MOUNTPOINT", help="The mounted folder.", autocompletion=complete.mountpoints)
+        Path,
+        typer.Argument(
+            metavar="MOUNTPOINT",
+            help="The mounted folder, or its repository's name.",
+            autocompletion=complete.mountpoints,
+        ),
     ],
     timeout: Annotated[str, typer.Option(metavar="TIME", help="How long to wait for uploads.")] = "60s",
     force: Annotated[bool, typer.Option("--force", help="Cut off a mount that hangs.")] = False,
@@ -48,7 +53,7 @@ def umount(
         seconds = values.duration(timeout)
     except ValueError as error:
         raise Failure(f"--timeout {timeout}: {error}", Status.USAGE) from None
-    place = mountinfo.real(mountpoint)
+    place = mountinfo.real(records.named(mountpoint))
     mounted = mountinfo.at(place)
     record = records.read(place)
     if mounted is None:

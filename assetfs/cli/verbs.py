@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from assetfs.cli import document, mountinfo
+from assetfs.cli import document, mountinfo, records
 from assetfs.failure import Failure, Status
 
 _SECONDS = 10.0
@@ -18,7 +18,7 @@ _SET = "import os, sys; os.setxattr(sys.argv[1], sys.argv[2], sys.argv[3].encode
 
 def mount_at(mountpoint: Path) -> Path:
     """The real path of a mount of ours, or of one repository's folder in it. Raises Failure."""
-    place = mountinfo.real(mountpoint)
+    place = mountinfo.real(records.named(mountpoint))
     mounted = mountinfo.at(place)
     above = mountinfo.at(place.parent) if mounted is None else None
     if above is not None and above.ours and place.name in account(place.parent).parts:

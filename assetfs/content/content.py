@@ -242,10 +242,9 @@ class Content:
         with segment.scope:
             try:
                 self.store.count("fetches")
-                size = segment.stop - segment.start
+                size, segment.fetched = segment.stop - segment.start, True
                 with self.store.transfers.under_way("download", self.node.name, size, segment.landed_bytes):
                     await self.store.repository.fetch(self.node, segment.start, segment.stop, segment)
-                segment.fetched = True
                 if segment.arrived < segment.stop:
                     error = ProtocolViolation(f"the server sent less of {self.node.id} than it promised")
             except VersionChanged as changed:

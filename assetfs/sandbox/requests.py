@@ -35,7 +35,10 @@ class Entry:
 
 
 # Headers that tests look at. A credential is logged as "present" only, so that the log may be printed.
-SHOWN = ("range", "accept-encoding", "content-length", "connection", "user-agent", "x-file-chunk", "x-collection-id")
+SHOWN = (
+    *("range", "accept-encoding", "content-length", "connection", "user-agent", "x-request-id"),
+    *("x-file-chunk", "x-collection-id"),
+)
 SECRET = ("x-api-key", "authorization", "cookie")
 
 

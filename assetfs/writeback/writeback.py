@@ -118,6 +118,8 @@ class WriteBack:
 
     async def drain(self, seconds: float) -> None:
         """Wait until nothing that can be sent is owed any more; what is left after that stays in the journal."""
+        for staged in self.accounts.owed():
+            self.written(staged)  # the mount is gone: whoever had it open writes no more
         with trio.move_on_after(seconds):
             while waiting := [s for s in self.accounts.owed() if s.entry.state in (State.QUEUED, State.UPLOADING)]:
                 self.hurry()
