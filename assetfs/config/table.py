@@ -52,8 +52,8 @@ TABLE: dict[str, tuple[Option, ...]] = {
         _row("umask", int, 0o022, "Permissions taken away, octal.", values.umask),
     ),
     "Places": (
-        _row("cache_dir", Path, AUTO, "Cached content; may be deleted at any time.", values.path),
-        _row("state_dir", Path, AUTO, "Journal and staged files; never delete it.", values.path),
+        _row("cache_dir", Path, AUTO, "Cached content; may be deleted at any time.", _auto(values.path)),
+        _row("state_dir", Path, AUTO, "Journal and staged files; never delete it.", _auto(values.path)),
     ),
     "Reading": (
         _row("cache", bool, True, "Keep content on disk and use it again."),

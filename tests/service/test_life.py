@@ -135,7 +135,7 @@ def test_sigterm_drains_within_its_limit_and_keeps_the_rest(
     assert (top / "one.txt").read_text() == "one\n"
     assert os.getxattr(top / "one.txt", "user.assetfs.state") == b"clean"
     pid = int(json.loads(home.run("status", "--json", "museum").stdout)["pid"])
-    sandbox.arm("stall", seconds=600, count=None)
+    sandbox.arm("hang", count=None)
     (top / "two.txt").write_text("two\n")
     os.kill(pid, signal.SIGTERM)
     eventually(lambda: not alive(pid), 60)
