@@ -32,6 +32,10 @@ def sandbox(
     bench_big: Annotated[int, typer.Option(help="Seed bench: resources in one more collection, e.g. 100000.")] = 0,
     bench_size: Annotated[int, typer.Option(help="Seed bench: bytes of the large file.")] = 1 << 30,
     login: Annotated[str, typer.Option(help="JDMA: whose shared folder it is; yours if not given.")] = "",
+    switch: Annotated[
+        list[str] | None,
+        typer.Option(help="Set a switch of the server's lasting behaviour, as in recall_seconds=30; may be repeated."),
+    ] = None,
 ) -> None:
     """Serve one embedded server on loopback until SIGTERM; prints one JSON line when it is ready."""
     from assetfs.sandbox.options import Options, WrongUsage
@@ -41,11 +45,9 @@ def sandbox(
     except ModuleNotFoundError as error:
         typer.echo(f"assetfs: the sandbox needs {error.name}: pip install 'assetfs[sandbox]'", err=True)
         raise typer.Exit(WRONG_USAGE) from error
+    bench = (bench_files, bench_big, bench_size)
     try:
-        run(
-            Options(protocol, port, data, seed, profile, accel_prefix, bench_files, bench_big, bench_size, login),
-            typer.echo,
-        )
+        run(Options(protocol, port, data, seed, profile, accel_prefix, *bench, login, tuple(switch or ())), typer.echo)
     except WrongUsage as error:
         typer.echo(f"assetfs: {error}", err=True)
         raise typer.Exit(WRONG_USAGE) from error

@@ -44,6 +44,10 @@ def run(options: Options, announce: Callable[[str], None] = print) -> None:
     listeners = [_bound(options.port)]
     with _folder(options.data) as folder:
         server, facts = module.build(Store(folder), options)
+        try:
+            server.apply_switches(server.switches.read(options.switches))
+        except ValueError as error:
+            raise WrongUsage(str(error)) from error
         root = _root(listeners[0])
         for name, distance in getattr(module, "MORE_PORTS", {}).items():
             listeners.append(_bound(options.port and options.port + distance))

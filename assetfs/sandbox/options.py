@@ -14,7 +14,8 @@ class WrongUsage(Exception):
 class Options:
     """One sandbox. `data` None is a temporary folder, removed at the end; `port` 0 is any free one.
 
-    `login` is a user of this machine for whom it keeps files; whoever runs it if empty.
+    `login` is a user of this machine for whom it keeps files; whoever runs it if empty. `switches` are set from the
+    beginning, as texts `name=value`.
     """
 
     protocol: str
@@ -27,3 +28,4 @@ class Options:
     bench_big: int = 0
     bench_size: int = 1 << 30
     login: str = ""
+    switches: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.jdma import DONE, FAILED, FAILED_COMPLETED, Jdma, below, tree
 from tests.mounts import User
-from tests.sandboxes import RunningSandbox, start_sandbox
+from tests.sandboxes import RunningSandbox, SandboxError, start_sandbox
 
 PUTTING, VERIFYING, GETTING = 4, 5, 102
 
@@ -185,6 +185,23 @@ def test_nothing_outside_of_the_shared_disk_is_there(user: Jdma, tmp_path: Path)
     for place in (outside, link):
         assert user.retrieve(batch, place / "t", "a.txt", folder=folder).status_code in (403, 404)
     assert below(outside) == {"precious.txt": b"precious"}
+
+
+def test_a_server_that_is_started_again_goes_on(tmp_path: Path) -> None:
+    with start_sandbox("jdma", data=tmp_path, options=("--switch", "passes=0")) as first:
+        user = Jdma(first)
+        _, batch, request = put(user, "interrupted")
+        assert user.settled(request) == 0
+    with start_sandbox("jdma", data=tmp_path) as second:
+        user = Jdma(second)
+        user.wait(request, DONE["PUT"])
+        assert user.stage_of(batch) == 2
+
+
+def test_a_switch_that_there_is_not_is_wrong_usage() -> None:
+    for text in ("recall_minutes=1", "recall_seconds", "recall_seconds=long", "spoiled=rotten"):
+        with pytest.raises(SandboxError), start_sandbox("jdma", options=("--switch", text)):
+            pass
 
 
 # ---- failures on demand ----------------------------------------------------------------------------------------------

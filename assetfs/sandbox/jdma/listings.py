@@ -69,21 +69,24 @@ def _read(call: Call, view: View) -> Fields:
             raise Refused("Batch not found.", **asked)
         call.admit(name, found["workspace"], view.one)
         batches = [found]
-    if limit < 0 and batches:
+    if limit < 0 and any(not view.files or _archives(call, row) for row in batches):
         raise Refused("Batch not found.", **asked)
     return {"migrations": [_batch(call, view, row, limit, "digest" in call.query) for row in batches]}
 
 
+def _archives(call: Call, batch: sqlite3.Row, most: int = -1) -> list[sqlite3.Row]:
+    return call.rows("SELECT * FROM archive WHERE batch_id = ? ORDER BY id LIMIT ?", batch["id"], most)
+
+
 def _batch(call: Call, view: View, batch: sqlite3.Row, limit: int, digests: bool) -> Fields:
     most = -1 if view.files else limit or -1
-    rows = call.rows("SELECT * FROM archive WHERE batch_id = ? ORDER BY id LIMIT ?", batch["id"], most)
     return {
         "migration_id": batch["id"],
         "user": batch["owner"],
         "workspace": batch["workspace"],
         "label": batch["label"],
         "storage": batch["storage"],
-        "archives": [_archive(call, view, batch, row, limit, digests) for row in rows],
+        "archives": [_archive(call, view, batch, row, limit, digests) for row in _archives(call, batch, most)],
     }
 
 
