@@ -120,7 +120,8 @@ def below(folder: Path) -> dict[str, bytes]:
 
 def named(server: RunningSandbox) -> Iterator[tuple[str, str]]:
     """Every path that any POST has named, with the request type."""
-    with closing(sqlite3.connect(Path(server.info["data"]) / "jdma.sqlite", timeout=30)) as db:
+    place = Path(server.info["data"]) / "jdma.sqlite"
+    with closing(sqlite3.connect(f"{place.as_uri()}?mode=ro", timeout=30, uri=True)) as db:
         yield from db.execute("SELECT call, path FROM named ORDER BY id")
 
 
