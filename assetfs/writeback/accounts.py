@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from assetfs.repository import ValueRejected
-from assetfs.writeback.journal import Entry, read
+from assetfs.writeback.journal import Entry, HeldRename, read
 from assetfs.writeback.ranges import Ranges
 from assetfs.writeback.states import Event, State
 
@@ -117,8 +117,17 @@ class Accounts:
         """Somebody else's content has the name now; ours is kept beside it."""
         kept_as = os.fsdecode(staged.entry.name)
         log.error("conflict: %s: %s; ours is kept as %s", old, reason, kept_as)
+        self._happened(old, kept_as, reason)
+
+    def undone(self, held: HeldRename, error: Exception) -> None:
+        """A rename that was held back turned out to be refused: the file has its old name again."""
+        old, new = os.fsdecode(held.old), os.fsdecode(held.new)
+        log.error("the rename of %s to %s was refused, it is undone: %s", old, new, error)
+        self._happened(f"{held.folder.name}/{new}", old, f"the rename was refused, and is undone: {error}")
+
+    def _happened(self, place: str, kept_as: str, reason: str) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        self.conflicts.append(Happened(place=old, kept_as=kept_as, reason=reason, at=now))
+        self.conflicts.append(Happened(place=place, kept_as=kept_as, reason=reason, at=now))
 
     def _chosen(self, which: str) -> list[Staged]:
         """The owed files that a command means: a number, or `all` that have failed. Raises ValueRejected."""

@@ -133,13 +133,9 @@ class Holding:
             if error.transient:
                 self._held[id_] = (self._clock() + 10.0, held)
                 return
-            log.error(
-                "the rename of %s to %s was refused, it is undone: %s",
-                os.fsdecode(held.old),
-                os.fsdecode(held.new),
-                error,
-            )
             self.end(id_)
+            self._owner.accounts.undone(held, error)
+            self._owner.on_refused(id_, f"it could not be renamed to {os.fsdecode(held.new)}: {error}")
             return
         if self.end(id_) is not None:
             self._owner.overlay.vanish(held.folder.id, id_, self._clock())

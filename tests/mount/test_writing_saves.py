@@ -264,6 +264,16 @@ def test_a_backup_deleted_while_it_is_held_deletes_the_asset(desk: Desk, asset: 
     assert desk.names() == []
 
 
+def test_a_backup_name_that_the_server_refuses_is_undone_and_said(desk: Desk, asset: Asset) -> None:
+    desk.run("mv letter.txt letter.txt.bak")
+    desk.flush()
+    asset.is_saved_as(asset.content)
+    assert "could not be renamed to letter.txt.bak" in desk.xattr(NAME, "user.assetfs.error")
+    told = [entry for entry in desk.drive.status()["uploads"]["happened"] if entry["place"].startswith(desk.name)]
+    assert [(entry["place"], entry["kept_as"]) for entry in told] == [(f"{desk.name}/letter.txt.bak", NAME)]
+    assert "the rename was refused" in told[0]["reason"]
+
+
 # ---- the programs themselves ----------------------------------------------------------------------------------------
 
 
