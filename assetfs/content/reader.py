@@ -21,6 +21,11 @@ class Reader:
         return cls(store, await store.open(node))
 
     @property
+    def node(self) -> Node:
+        """As it was opened."""
+        return self.content.node
+
+    @property
     def size(self) -> int | None:
         """None until something has told it; `learn_size` asks."""
         return self.content.size

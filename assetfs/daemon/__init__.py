@@ -91,7 +91,7 @@ async def _serve(config: MountConfig, ready: Callable[[], None]) -> int:
             nursery.start_soon(service.feed_the_watchdog)
             if listeners:
                 nursery.start_soon(listen.serve, listeners, mount.metrics)
-            await session.serve()
+            await session.serve(mount.gone)
         finally:
             with trio.CancelScope(shield=True):
                 service.ending(config.drain)

@@ -33,6 +33,11 @@ class Mount:
             self._render = renderer(self.parts)
         return self._render()
 
+    def gone(self) -> None:
+        """The mount is nowhere to be seen any more: nobody waits for a tape."""
+        for part in self.parts:
+            part.fs.recalls.end()
+
     async def operations(self, nursery: trio.Nursery, hello: Callable[[], None]) -> Operations | SeveralOperations:
         """What the kernel talks to."""
         if not self.config.parts:

@@ -47,7 +47,8 @@ DELIVERY = 3600.0
 
 
 def _limited(
-    seconds: Callable[[Operations], float], handler: Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]
+    seconds: Callable[[Operations, tuple[Any, ...]], float],
+    handler: Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]],
 ) -> Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]:
     """Deadline, errno, log line, counter: the same for every operation."""
     name = handler.__name__
@@ -55,7 +56,7 @@ def _limited(
     @functools.wraps(handler)
     async def run(self: Operations, *args: P.args, **kwargs: P.kwargs) -> R:
         self.counts[name] += 1
-        limit = seconds(self)
+        limit = seconds(self, args)
         begun = trio.current_time()
         try:
             with trio.move_on_after(limit):
@@ -75,14 +76,26 @@ def _guarded(
     handler: Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]],
 ) -> Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]:
     """For what is answered at once, or from one exchange with the server."""
-    return _limited(lambda self: self.deadline, handler)
+    return _limited(lambda self, _: self.deadline, handler)
 
 
 def _patient(
     handler: Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]],
 ) -> Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]:
     """For close and fsync, which may wait for a whole upload where the options say so."""
-    return _limited(lambda self: max(self.deadline, DELIVERY), handler)
+    return _limited(lambda self, _: max(self.deadline, DELIVERY), handler)
+
+
+def _recalling(
+    handler: Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]:
+    """For read, which may wait until content is brought from a tape."""
+
+    def seconds(self: Operations, args: tuple[Any, ...]) -> float:
+        waits = self.fs.files.waits(args[0])
+        return self.deadline + (self.fs.repository.capabilities.recall_wait if waits else 0.0)
+
+    return _limited(seconds, handler)
 
 
 class Operations(pyfuse3.Operations):
@@ -142,7 +155,9 @@ class Operations(pyfuse3.Operations):
 
     @_guarded
     async def opendir(self, inode: int, ctx: pyfuse3.RequestContext) -> int:
-        return await self.fs.open_folder(inode)
+        opened = await self.fs.open_folder(inode)
+        self.fs.recalls.listed(_process(ctx), inode)
+        return opened
 
     @_guarded
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
@@ -273,6 +288,8 @@ class Operations(pyfuse3.Operations):
             writing=bool(flags & WRITING),
             truncate=bool(flags & os.O_TRUNC),
             append=bool(flags & os.O_APPEND),
+            blocking=not flags & os.O_NONBLOCK,
+            process=_process(ctx),
         )
         return self._info(opened)
 
@@ -282,7 +299,7 @@ class Operations(pyfuse3.Operations):
             fh=pyfuse3.FileHandleT(opened.handle), keep_cache=opened.keep_cache, direct_io=opened.direct_io
         )
 
-    @_guarded
+    @_recalling
     async def read(self, fh: int, off: int, size: int) -> bytes:
         content = await self.fs.files.read(fh, off, size)
         self.read_bytes += len(content)
@@ -350,6 +367,11 @@ class Operations(pyfuse3.Operations):
     def stacktrace(self) -> None:
         """What every task is doing, for the log."""
         log_tasks()
+
+
+def _process(ctx: pyfuse3.RequestContext | None) -> int:
+    """Who asks; 0 if nobody knows."""
+    return 0 if ctx is None else int(ctx.pid)
 
 
 def _forget_attributes(number: int) -> None:

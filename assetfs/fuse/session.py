@@ -13,7 +13,7 @@ import logging
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,6 +29,10 @@ task costs 30 KB until its buffer of 1 MiB is touched."""
 
 ENDING = 2.0
 """Seconds that operations under way have when the mount is told to end; what is answered from here takes less."""
+
+
+LOOK = 1.0
+"""Seconds between two looks at whether the mount is still there: 50 µs each."""
 
 
 class Tuning(msgspec.Struct, frozen=True):
@@ -67,10 +71,22 @@ class Session:
         pyfuse3.init(operations, str(mountpoint), options)
         return cls(mountpoint)
 
-    async def serve(self) -> None:
-        """Answer the kernel until somebody unmounts or `stop` is called."""
+    async def serve(self, gone: Callable[[], None]) -> None:
+        """Answer the kernel until somebody unmounts or `stop` is called. `gone` is called when the mount is nowhere to
+        be seen any more: what waits for long must not keep the daemon, but who has a file open may go on with it."""
         with self._scope:
-            await pyfuse3.main(min_tasks=4, max_tasks=TASKS)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._look, gone)
+                await pyfuse3.main(min_tasks=4, max_tasks=TASKS)
+                nursery.cancel_scope.cancel()
+
+    async def _look(self, gone: Callable[[], None]) -> None:
+        device = device_of(self._mountpoint)
+        if device is None:
+            return
+        while device_of(self._mountpoint) == device:  # noqa: ASYNC110 - nobody tells
+            await trio.sleep(LOOK)
+        gone()
 
     def stop(self) -> None:
         """Make `serve` return. From the loop's own thread. pyfuse3 would wait for every operation that is under way, to

@@ -85,7 +85,10 @@ class Changes:
 
     async def run(self) -> None:
         """Follow the stream for ever; returns at once where there is none."""
-        if not self._fs.repository.capabilities.changes:
+        capabilities = self._fs.repository.capabilities
+        if not capabilities.changes:
+            if capabilities.recall:
+                await self._list_again()
             return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._list_again)

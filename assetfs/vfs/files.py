@@ -19,11 +19,12 @@ import msgspec
 from assetfs.content import blocks
 from assetfs.content.reader import Reader
 from assetfs.content.window import INITIAL
-from assetfs.repository import Forbidden, Kind, Node, Rights
+from assetfs.repository import Availability, Forbidden, Kind, Node, Rights
 from assetfs.vfs.errors import BadHandle, IsAFolder, ReadOnly
 from assetfs.vfs.handles import BytesHandle, FileHandle, Handle
 from assetfs.vfs.inodes import Inode
 from assetfs.vfs.neighbours import Neighbours
+from assetfs.vfs.recalls import Readable, WaitingReader
 from assetfs.vfs.virtual import is_virtual
 from assetfs.writeback.staging import Staged
 
@@ -64,8 +65,17 @@ class Files:
 
     # ---- opening and closing ------------------------------------------------------------------------------------
 
-    async def open(self, number: int, *, writing: bool, truncate: bool, append: bool = False) -> Opened:
-        """Open a file. Opening for writing copies nothing, and changes nothing but for `truncate`."""
+    async def open(
+        self,
+        number: int,
+        *,
+        writing: bool,
+        truncate: bool,
+        append: bool = False,
+        blocking: bool = True,
+        process: int = 0,
+    ) -> Opened:
+        """Open a file for a process. Opening for writing copies nothing, and changes nothing but for `truncate`."""
         fs = self._fs
         inode = fs.inodes.get(number)
         if inode.node.kind is Kind.FOLDER:
@@ -86,22 +96,27 @@ class Files:
             await fs.following.revalidate(inode)
             await fs.following.settle(inode)
         staged = fs.staged_of(inode)
-        reader = None
+        reader: Readable | None = None
         fs.sizes.opened(inode.parent)
         if staged is None and not truncate:
-            reader = await self._reader(inode)
+            if inode.node.availability is not Availability.ONLINE and inode.node.size != 0:
+                reader = await fs.recalls.open(inode, process=process, blocking=blocking)
+            else:
+                reader = await self._reader(inode)
         if reader is not None and not writing:
             self._walked(inode)
         handle = FileHandle(inode, reader, staged, writing=writing, append=append)
         if truncate:
             await self._truncate(inode, handle, 0)
         pin = self._pins.get(number)
-        if reader is not None and pin is not None and pin.node.version != reader.content.node.version:
+        if reader is not None and pin is not None and pin.node.version != reader.node.version:
             handle.direct = True
             return Opened(self._add(handle), keep_cache=False, direct_io=True)
-        if reader is not None and (inode.told_version, inode.told_size) != (reader.content.node.version, reader.size):
+        if reader is not None and (inode.told_version, inode.told_size) != (reader.node.version, reader.size):
             fs.forget_attributes(number)  # else the kernel would cut this version where the other one ended
-        pages = f"staged {handle.staged.entry.number}" if handle.staged is not None else inode.node.version
+        pages = inode.node.version if reader is None else reader.node.version
+        if handle.staged is not None:
+            pages = f"staged {handle.staged.entry.number}"
         keep = inode.pages is not None and inode.pages == pages
         inode.pages = pages
         return Opened(self._add(handle), keep_cache=keep)
@@ -113,7 +128,7 @@ class Files:
 
     async def peek(self, inode: Inode) -> None:
         """Learn a file's size by fetching its first block, and keep what came for who opens it next."""
-        reader = await self._reader(inode, first=blocks.BLOCK)
+        reader = await self._fetching(inode, first=blocks.BLOCK)
         if inode.number in self._peeked:
             reader.close()
             return
@@ -121,14 +136,30 @@ class Files:
         if len(self._peeked) > PEEKED:
             self._peeked.popitem(last=False)[1].close()
 
-    async def _reader(self, inode: Inode, first: int = INITIAL) -> Reader:
-        """A reader of the inode's version that knows the size; from its first `first` bytes, if nothing else tells."""
+    async def _reader(self, inode: Inode) -> Readable:
+        """A reader of the inode's version that knows the size."""
+        if inode.node.local is not None and (local := await self._fs.local.open(inode.node)) is not None:
+            return local
+        return await self._fetching(inode)
+
+    async def online(self, node: Node) -> Readable:
+        """A reader of a node whose content has become available."""
+        if node.local is not None and (local := await self._fs.local.open(node)) is not None:
+            return local
+        return await self._sized(await Reader.open(self._fs.store, node))
+
+    async def _fetching(self, inode: Inode, first: int = INITIAL) -> Reader:
+        """One of what the server sends; from its first `first` bytes, if nothing else tells the size."""
         reader = self._peeked.pop(inode.number, None)
-        if reader is not None and reader.content.node.version != inode.node.version:
+        if reader is not None and reader.node.version != inode.node.version:
             reader.close()
             reader = None
         reader = reader or await Reader.open(self._fs.store, inode.node)
         reader.content.stale = False  # this is the server's version again, or still, as far as anybody has told us
+        return await self._sized(reader, first)
+
+    @staticmethod
+    async def _sized(reader: Reader, first: int = INITIAL) -> Reader:
         try:
             await reader.learn_size(first)
         except BaseException:
@@ -141,12 +172,18 @@ class Files:
         inode.pages = f"staged {staged.entry.number}"
         return Opened(self._add(FileHandle(inode, None, staged, writing=True, append=append)), keep_cache=True)
 
+    def waits(self, number: int) -> bool:
+        """Whether a read of a handle may have to wait until content is brought."""
+        handle = self._fs.handles.peek(number)
+        reader = handle.reader if isinstance(handle, FileHandle) else None
+        return isinstance(reader, WaitingReader) and not reader.arrived
+
     def _add(self, handle: FileHandle) -> int:
         if handle.staged is not None:
             handle.staged.handles += 1
             handle.staged.writers += handle.writing
         if handle.reader is not None and not handle.direct:
-            node = msgspec.structs.replace(handle.reader.content.node, size=handle.reader.size)
+            node = msgspec.structs.replace(handle.reader.node, size=handle.reader.size)
             self._pins.setdefault(handle.inode.number, Pin(node)).handles += 1
         return self._fs.handles.add(handle)
 
@@ -284,7 +321,7 @@ class Files:
     async def _size(self, inode: Inode) -> int:
         """How long the content is that an open handle reads, or else what the server says."""
         reader = next((h.reader for h in self._fs.handles.files_of(inode) if h.reader is not None), None)
-        if reader is not None and reader.content.node.version == inode.node.version:
+        if reader is not None and reader.node.version == inode.node.version:
             return await reader.learn_size()
         return await self._fs.sizes.of(inode.node, inode.parent)
 

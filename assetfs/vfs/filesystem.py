@@ -14,7 +14,7 @@ import trio
 
 from assetfs.content.store import ContentStore
 from assetfs.names import LIMIT
-from assetfs.repository import Availability, Kind, Node, NotFound, Repository, Usage
+from assetfs.repository import Availability, Change, Kind, Node, NotFound, Repository, Usage
 from assetfs.vfs.attributes import Attributes, Ownership
 from assetfs.vfs.changes import Changes
 from assetfs.vfs.errors import NameTooLong, NoAttribute, NotAFolder, ReadOnly
@@ -26,6 +26,8 @@ from assetfs.vfs.handles import FolderHandle, Handles
 from assetfs.vfs.hidden import Hidden
 from assetfs.vfs.inodes import Inode, Inodes
 from assetfs.vfs.links import Links
+from assetfs.vfs.local import Local
+from assetfs.vfs.recalls import Recalls
 from assetfs.vfs.sizes import Sizes
 from assetfs.vfs.telling import Telling
 from assetfs.vfs.tree import Tree
@@ -93,7 +95,10 @@ class FileSystem:
         )
         self.hidden = Hidden(repository, clock, timeouts.listings)
         self.links = Links(self)
+        self.local = Local(clock)
+        self.recalls = Recalls(self, nursery)
         self.finding = Finding(repository, PREFIX, clock)
+        self.xattrs.perform = self._perform
         self.virtual = Virtual(self.finding, self.links.place, status, writeback, metrics)
         self.writeback = writeback
         self.files = Files(self)
@@ -123,6 +128,7 @@ class FileSystem:
             return None
         if node is None:
             return None
+        await self.local.look(node)
         return self.enter(node, folder)
 
     def enter(self, node: Node, folder: Inode) -> Attributes:
@@ -274,6 +280,14 @@ class FileSystem:
             self.following.refresh(inode)
         else:
             await self.xattrs.set(inode, name, value)
+
+    async def _perform(self, inode: Inode, verb: str, value: bytes | None) -> None:
+        """Do what a verb of the backend's stands for; what is known of the node is asked for anew."""
+        if verb == self.repository.capabilities.recall_verb and value is not None:
+            await self.recalls.explicit(inode)
+        else:
+            await self.repository.perform(inode.node, verb, value or b"")
+        self.changes.take(Change(node=inode.node.id, kind="verb"))
 
     def _save(self, staged: Staged) -> None:
         assert self.writeback is not None

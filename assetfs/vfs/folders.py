@@ -95,7 +95,7 @@ class Folders:
         self._places: dict[NodeId, tuple[NodeId, ...]] = {}
         """The folders that list a node, where somebody may want to know."""
         capabilities = repository.capabilities
-        self._indexed = capabilities.link or capabilities.changes
+        self._indexed = capabilities.link or capabilities.changes or capabilities.recall
         self.stale_served = 0
         self.on_listed: Callable[[Listing], None] = lambda listing: None
         """Called with every new listing."""

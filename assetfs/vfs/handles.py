@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from assetfs.content.reader import Reader
 from assetfs.repository import Node
 from assetfs.vfs.errors import BadHandle
 from assetfs.vfs.inodes import Inode
+from assetfs.vfs.recalls import Readable
 from assetfs.writeback.staging import Staged
 
 
@@ -25,7 +25,7 @@ class FileHandle:
     """An open file. It reads one version of what the server has, or what was written here (`staged`)."""
 
     def __init__(
-        self, inode: Inode, reader: Reader | None, staged: Staged | None, *, writing: bool, append: bool = False
+        self, inode: Inode, reader: Readable | None, staged: Staged | None, *, writing: bool, append: bool = False
     ) -> None:
         self.inode = inode
         self.reader = reader
@@ -73,6 +73,10 @@ class Handles:
             return self._open[number]
         except KeyError:
             raise BadHandle(f"handle {number} is not open") from None
+
+    def peek(self, number: int) -> Handle | None:
+        """The handle, if it is open."""
+        return self._open.get(number)
 
     def folder(self, number: int) -> FolderHandle:
         return self._of_kind(number, FolderHandle)

@@ -10,7 +10,7 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from assetfs.repository import Kind, Node
+from assetfs.repository import Availability, Kind, Node
 from assetfs.vfs.attributes import Attributes, Ownership, describe
 from assetfs.vfs.errors import NotPermitted, ReadOnly
 from assetfs.vfs.inodes import Inode
@@ -39,8 +39,11 @@ class Telling:
         return self.tell(inode)
 
     async def _measure(self, inode: Inode) -> None:
-        """Learn a size that nobody has told, if anybody can."""
+        """Learn a size that nobody has told, if anybody can; that of a local file is its own."""
         sizes = self._fs.sizes
+        await self._fs.local.look(inode.node)
+        if inode.node.availability is not Availability.ONLINE or self._fs.local.shown(inode.node) is not inode.node:
+            return
         if sizes.known(inode.node) is not None or not sizes.may_be_asked(inode.node):
             return
         if sizes.alone(inode.parent):
@@ -111,7 +114,10 @@ class Telling:
         return self._describe_as(viewed, self._fs.inodes.number(node))
 
     def _describe_as(self, node: Node, number: int) -> Attributes:
-        timeout = 0.0 if is_virtual(node) else self._fs.timeouts.attributes
+        timeout = self._fs.timeouts.attributes
+        if is_virtual(node) or self._fs.local.unseen(node):
+            timeout = 0.0
+        node = self._fs.local.shown(node)
         given = self._fs.writeback.times.of(node) if self._fs.writeback is not None else None
         size = self._fs.sizes.known(node) if node.kind is not Kind.LINK else self._fs.links.size(node)
         links = max(node.links or 0, len(self._fs.folders.places(node.id)))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import trio
 from cachetools import LRUCache
@@ -65,6 +65,8 @@ class Xattrs:
         self._loading: dict[NodeId, trio.Event] = {}
         self._walker: tuple[NodeId, int] | None = None
         self._refused: LRUCache[NodeId, str] = LRUCache(KEPT)
+        self.perform: Callable[[Inode, str, bytes | None], Awaitable[None]]
+        """Does what a verb stands for."""
 
     async def get(self, inode: Inode, name: str) -> bytes:
         """The value. Raises NoAttribute, NotSupported (another namespace), TooBig."""
@@ -131,8 +133,7 @@ class Xattrs:
             self._set_staged(staged, name, value)
             return
         if name in capabilities.verbs:
-            await self._repository.perform(inode.node, name, value or b"")
-            self.expire(inode.node.id)
+            await self.perform(inode, name, value)
             return
         if name.startswith(OWN) or name in capabilities.lazy_attributes:
             await self._set_fixed(name, value, self._facts(inode).get(name))
