@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "mount": ("assetfs.cli.mount:command", "Mount a repository as a drive."),
     "umount": ("assetfs.cli.umount:umount", "Wait for uploads, then unmount."),
     "flush": ("assetfs.cli.flush:flush", "Send what is owed to the server now, and wait until nothing is."),
+    "fetch": ("assetfs.cli.fetch:fetch", "Bring content here, or back from tape."),
     "uploads": ("assetfs.cli.uploads:uploads", "What is owed to the server: list, retry, discard, export."),
     "status": ("assetfs.cli.status:status", "What is mounted, and how it is."),
     "cache": ("assetfs.cli.cache:cache", "What is kept of a repository on this disk: show, clear."),

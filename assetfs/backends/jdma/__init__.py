@@ -22,4 +22,5 @@ BACKEND = Backend(
     open=open_repository,
     options=OPTIONS,
     needs_secret=False,
+    secret_name="credentials of the storage",
 )

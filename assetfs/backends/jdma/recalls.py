@@ -109,6 +109,10 @@ class Recalls:
         numbers = list(files)
         return sum(pk in queued for pk in numbers), sum(pk in self._flying or pk in taken for pk in numbers)
 
+    def totals(self) -> tuple[int, int]:
+        """How many files are queued, and on their way, of all batches."""
+        return len(self.wants), len(self._flying) + sum(map(len, self._taken.values()))
+
     def busy(self) -> set[int]:
         """Batches that have a retrieval on its way, or about to be."""
         on_way = {r.batch for r in self.flying.values() if r.state in (State.SENDING, State.SENT)}

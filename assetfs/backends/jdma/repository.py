@@ -20,7 +20,7 @@ from assetfs.backends.jdma.client import Client
 from assetfs.backends.jdma.connecting import Disk, Parts, base_of, login_name
 from assetfs.backends.jdma.nodes import ROOT, place_of, workspace_of
 from assetfs.backends.jdma.reading import deliver
-from assetfs.backends.jdma.settings import account, settled
+from assetfs.backends.jdma.settings import account, settled, with_secret
 from assetfs.backends.jdma.tree import TOP
 from assetfs.backends.jdma.verbs import Verbs
 from assetfs.backends.jdma.wire import Batch
@@ -64,7 +64,8 @@ class JdmaRepository(Repository):
     def __init__(self, address: Address, options: TransportOptions) -> None:
         self._url = base_of(address.url)
         self._settings = settled(address.options)
-        self._account = account(self._settings.credentials_file)
+        found = account(self._settings.credentials_file)
+        self._account = with_secret(found, self._settings.storage, address.secret)
         self._user = address.user or login_name()
         self._client = Client(self._url, options, self._user, self._account.credentials)
         self._parts = Parts(self._client, self._settings, self._account)
@@ -256,9 +257,11 @@ class JdmaRepository(Repository):
 
     async def attribute(self, node: Node, name: str) -> bytes | None:
         if node.id == ROOT:
-            return attributes.backends(await self._client.storages()) if name == attributes.BACKENDS else None
+            if name == attributes.BACKENDS:
+                return attributes.backends(await self._client.storages())
+            return self._verbs.progress() if name == attributes.RECALL else None
         if workspace_of(node.id) is not None:
-            return None
+            return self._verbs.progress() if name == attributes.RECALL else None
         return await self._verbs.attribute(node.id, name)
 
     async def set_metadata(self, node: Node, changes: Mapping[str, bytes | None]) -> Metadata:
@@ -282,7 +285,11 @@ class JdmaRepository(Repository):
 
     async def perform(self, node: Node, verb: str, value: bytes) -> None:
         if node.id == ROOT or workspace_of(node.id) is not None:
-            raise Unsupported(f"{verb} is for batches and what is in them")
+            if verb != attributes.RECALL:
+                raise Unsupported(f"{verb} is for batches and what is in them")
+            async for listing in self.walk(node):
+                await self.recall([one for one in listing.nodes if one.kind is Kind.FILE], explicit=True)
+            return
         await self._verbs.perform(node.id, verb, value)
 
     # ---- the tree -------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from assetfs.backends import Option
-from assetfs.repository import RecallPolicy, Unsupported
+from assetfs.repository import NotAuthenticated, RecallPolicy, Unsupported
 
 log = logging.getLogger("assetfs.jdma")
 
@@ -149,6 +149,19 @@ class Account(msgspec.Struct):
     def credentials(self) -> dict[str, dict[str, str]]:
         """By storage."""
         return {name: one.required_credentials for name, one in self.storage.items()}
+
+
+def with_secret(account: Account, storage: str | None, secret: str) -> Account:
+    """The account with the credentials of a storage from the place where secrets are kept: a JSON object of texts.
+    Raises NotAuthenticated."""
+    if not secret:
+        return account
+    try:
+        found = _Storage(msgspec.json.decode(secret.encode(), type=dict[str, str]))
+    except msgspec.DecodeError:
+        raise NotAuthenticated('the credential is no JSON object of texts, such as {"access_key": …}') from None
+    stored = {**account.storage, storage or account.default_storage: found}
+    return msgspec.structs.replace(account, storage=stored)
 
 
 def account(path: Path) -> Account:

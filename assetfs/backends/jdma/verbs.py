@@ -110,7 +110,9 @@ class Verbs:
         batch = await self._catalogue.batch(place.batch)
         match name:
             case _ if name == RECALL:
-                return await self._progress(batch, place)
+                if self._disk is None:
+                    return None
+                return _progress(*self._disk.recalls.counts(batch.id, await self._files(batch, place)))
             case _ if place.file is not None and self._disk is not None and name in (REQUEST, FAILURE):
                 number, error = self._disk.recalls.request(place.file), self._disk.recalls.failure(place.file)
                 found = str(error or "") if name == FAILURE else str(number or "")
@@ -124,11 +126,9 @@ class Verbs:
                 return await self._newest_request(batch, name)
         return None
 
-    async def _progress(self, batch: Batch, place: Place) -> bytes | None:
-        if self._disk is None:
-            return None
-        queued, active = self._disk.recalls.counts(batch.id, await self._files(batch, place))
-        return (f"active {active}" if active else f"queued {queued}" if queued else "none").encode()
+    def progress(self) -> bytes | None:
+        """How recalls go, of all batches together."""
+        return _progress(*self._disk.recalls.totals()) if self._disk is not None else None
 
     async def _newest_request(self, batch: Batch, name: str) -> bytes | None:
         own = [one for one in await self._client.requests_made() if one.batch == batch.id]
@@ -193,6 +193,10 @@ class Verbs:
         (disk.engine.pins.add if pinned else disk.engine.pins.discard)(pk)
         await trio.to_thread.run_sync(partial(disk.journal.save_pins, set(disk.engine.pins)))
         disk.recalls.copies.used(pk, time.time())
+
+
+def _progress(queued: int, active: int) -> bytes:
+    return (f"active {active}" if active else f"queued {queued}" if queued else "none").encode()
 
 
 def _expect(verb: str, value: bytes, *allowed: bytes) -> None:

@@ -10,11 +10,12 @@ import pytest
 
 from assetfs.backends.jdma.client import Client
 from assetfs.backends.jdma.errors import AlreadyTaken, BackEndAway, NotInitialised, StageUnseen, refusal
-from assetfs.backends.jdma.settings import Account, account, settled
+from assetfs.backends.jdma.settings import Account, account, settled, with_secret
 from assetfs.backends.jdma.wire import Batch, Contents, Request, adler32, time_ns
 from assetfs.repository import (
     Busy,
     Forbidden,
+    NotAuthenticated,
     NotFound,
     ProtocolViolation,
     QuotaExceeded,
@@ -114,6 +115,16 @@ def test_the_official_clients_file(tmp_path: Path) -> None:
     with pytest.raises(Unsupported) as refused:
         account(place)
     assert "hush" not in str(refused.value)
+
+
+def test_a_mounts_credential_is_that_of_the_storage() -> None:
+    found = with_secret(Account(), "objectstore", '{"access_key": "k", "secret_key": "s"}')
+    assert found.credentials == {"objectstore": {"access_key": "k", "secret_key": "s"}}
+    assert with_secret(Account(), None, "") == Account()
+    for bad in ("hush", "[]", '{"a": 1}', "null"):
+        with pytest.raises(NotAuthenticated) as refused:
+            with_secret(Account(), None, bad)
+        assert "hush" not in str(refused.value)
 
 
 def test_options_are_settled() -> None:
