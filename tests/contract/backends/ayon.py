@@ -55,12 +55,14 @@ class AyonWorld(World):
 
     # ---- we -------------------------------------------------------------------------------------------------------
 
-    def open(self, *, credential: str | None = None, port: int | None = None, **options: Any) -> Repository:
+    def open(
+        self, *, credential: str | None = None, port: int | None = None, user: str | None = None, **options: Any
+    ) -> Repository:
         url = urlsplit(self.running.url)
         if port is not None:
             url = url._replace(netloc=f"{url.hostname}:{port}")
         secret = self.running.credential if credential is None else credential
-        address = Address(backend="ayon", url=url, secret=secret, options={**self.options, **options})
+        address = Address(backend="ayon", url=url, user=user, secret=secret, options={**self.options, **options})
         return AyonRepository(address, TransportOptions())
 
     @property
