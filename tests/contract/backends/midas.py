@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
+
+from PIL import Image
 
 from assetfs.backends import Address
 from assetfs.backends.midas.repository import MidasRepository
@@ -61,6 +65,25 @@ class MidasWorld(World):
         return MidasRepository(
             Address(backend="midas", url=url, user=user, secret=secret, options=options), TransportOptions()
         )
+
+    def open_as_reader(self, **options: Any) -> Repository:
+        """A repository of the user who is no administrator, not connected."""
+        info = self.running.info
+        address = Address(
+            backend="midas",
+            url=urlsplit(self.running.url),
+            user=info["reader_email"],
+            secret=info["reader_credential"],
+            options=options,
+        )
+        return MidasRepository(address, TransportOptions())
+
+    def picture(self) -> bytes:
+        """A picture that the server makes a thumbnail of, other each time."""
+        out = io.BytesIO()
+        color = tuple(secrets.token_bytes(3))
+        Image.new("RGB", (300, 200), color).save(out, "PNG")
+        return out.getvalue()
 
     @property
     def user(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -25,37 +25,8 @@ from tests.contract.backends.midas import MidasWorld
 from tests.contract.doubles import Book, Held, fetched
 from tests.contract.test_reading import listed
 from tests.contract.test_writing import seen
-from tests.sandboxes import RunningSandbox, start_sandbox
 
 Fresh = Callable[..., bytes]
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[RunningSandbox]:
-    with start_sandbox("midas") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def world(running: RunningSandbox) -> Iterator[MidasWorld]:
-    running.reset()
-    yield MidasWorld(running)
-    running.reset()
-
-
-@pytest.fixture
-async def repository(world: MidasWorld) -> AsyncIterator[Repository]:
-    opened = world.open()
-    await opened.connect()
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def area(world: MidasWorld, repository: Repository) -> Node:
-    node = await repository.stat(world.make_folder(world.top(), f"area {secrets.token_hex(6)}"))
-    world.reset()
-    return node
 
 
 def metadata_of(world: MidasWorld, node: Node) -> dict[tuple[str, str, str], str]:
