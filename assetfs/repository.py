@@ -323,6 +323,9 @@ class Repository(ABC):
     capabilities: Capabilities
     """Final once `connect` has returned."""
 
+    lasting_secret: str | None = None
+    """After `connect` with a code that serves once: what opens the repository from now on. Nothing shows it."""
+
     @property
     def requests(self) -> Mapping[str, int]:
         """How many requests were sent to the server, by kind: for the status document, and for tests that count."""
@@ -652,6 +655,10 @@ class Forbidden(RepositoryError):
 
 class NotAuthenticated(RepositoryError):
     """The credential is missing, wrong, expired or deactivated."""
+
+
+class CodeWanted(NotAuthenticated):
+    """The account has a second factor: a one-time code goes with the credential, behind it and a blank."""
 
 
 class Conflict(RepositoryError):

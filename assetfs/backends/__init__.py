@@ -56,6 +56,8 @@ class Backend(msgspec.Struct, frozen=True):
     """Makes a repository; no I/O before its `connect`."""
     options: tuple[Option, ...] = ()
     needs_secret: bool = True
+    anonymous: bool = False
+    """Where the URL names no user, nobody is asked for a secret."""
     secret_name: str = "credential"
     """How its users call it: `API key`."""
 

@@ -15,7 +15,7 @@ from assetfs import credentials
 from assetfs.cli import complete
 from assetfs.config import MountConfig, effective, mount_config, mount_options
 from assetfs.failure import Failure, Status
-from assetfs.repository import Identity, NotAuthenticated, RepositoryError
+from assetfs.repository import CodeWanted, Identity, NotAuthenticated, RepositoryError
 
 
 def login(
@@ -37,8 +37,12 @@ def login(
         return Status.DONE
     credentials.keyring_or_fail()
     secret = _ask(f"{settings.backend.secret_name} for {settings.name}: ")
-    identity = try_out(mount_config(settings, Path("/"), secret=secret))
-    credentials.keep(settings.name, secret)
+    try:
+        identity, lasting = try_out(mount_config(settings, Path("/"), secret=secret))
+    except CodeWanted:
+        code = _ask("One-time code: ")
+        identity, lasting = try_out(mount_config(settings, Path("/"), secret=f"{secret} {code}"))
+    credentials.keep(settings.name, lasting)
     print(f"{identity.server} at {identity.url} knows you as {identity.user}; the keyring has it.")
     return Status.DONE
 
@@ -52,21 +56,27 @@ def _ask(prompt: str) -> str:
     return credentials.cleaned(typed, "what was typed")
 
 
-def try_out(config: MountConfig) -> Identity:
-    """Who the server says that we are. Raises Failure."""
+def try_out(config: MountConfig) -> tuple[Identity, str]:
+    """Who the server says that we are, and the secret to keep. Raises Failure; CodeWanted where the secret is not all
+    that the server asks for."""
     from assetfs.backends import available
 
-    async def connect() -> Identity:
+    async def connect() -> tuple[Identity, str]:
         repository = available()[config.address.backend].open(config.address, config.transport)
         try:
             with trio.fail_after(config.timeout):
-                return await repository.connect()
+                identity = await repository.connect()
+                return identity, repository.lasting_secret or config.address.secret
         finally:
             with trio.CancelScope(shield=True), trio.move_on_after(5):
                 await repository.close()
 
     try:
         return trio.run(connect)
+    except CodeWanted as error:
+        if " " in config.address.secret:
+            raise Failure(f"{error}: it is not kept", Status.REFUSED) from None
+        raise
     except NotAuthenticated as error:
         raise Failure(f"{error}: it is not kept", Status.REFUSED) from None
     except RepositoryError as error:

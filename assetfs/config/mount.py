@@ -138,7 +138,7 @@ def find_secret(settings: Effective, environ: Mapping[str, str]) -> str:
         file=settings["credential_file"],
         command=settings["credential_command"],
     )
-    if found is None and backend.needs_secret:
+    if found is None and backend.needs_secret and (settings.source.user or not backend.anonymous):
         raise credentials.missing(backend.secret_name)
     return found or ""
 

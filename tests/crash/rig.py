@@ -75,12 +75,24 @@ class Rig:
         self.story = make(case)
         self._make = make
         self.home = home
-        self.folder = wire.folder(sandbox, case)
-        self.ids = {name: wire.put(sandbox, self.folder, name, data) for name, data in self.story.seeds.items()}
+        self.folder = self._make_folder()
+        self.ids = {name: self._put(name, data) for name, data in self.story.seeds.items()}
         self.mnt = home / "mnt"
         self.mnt.mkdir(parents=True)
         self.trees = [dict(self.story.seeds), *(step.tree for step in self.story.steps)]
         self._starts = 0
+
+    # ---- the server's side: Jama, unless another rig says otherwise -----------------------------------------------
+
+    def _make_folder(self) -> int:
+        return wire.folder(self.sandbox, self.case)
+
+    def _put(self, name: str, data: bytes) -> int:
+        return wire.put(self.sandbox, self.folder, name, data)
+
+    def _root(self) -> str:
+        """The folder in the mount's own words."""
+        return f"Sandbox/{self.case}"
 
     # ---- daemons ------------------------------------------------------------------------------------------------
 
@@ -91,7 +103,7 @@ class Rig:
         environ = environment(self.home, self.sandbox.credential)
         (self.home / "run").mkdir(exist_ok=True)
         places = ["--cache-dir", str(self.home / "cache"), "--state-dir", str(self.home / "state")]
-        words = ["mount", self.sandbox.source, str(self.mnt), "--foreground", "--root", f"Sandbox/{self.case}"]
+        words = ["mount", self.sandbox.source, str(self.mnt), "--foreground", "--root", self._root()]
         log = self.home / f"{self._starts}.log"
         process = killer.start([*words, *places, *OPTIONS], environ, log, point=point, tally=tally)
         timer = threading.Timer(HANG, self._break_open)

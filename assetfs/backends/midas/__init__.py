@@ -43,4 +43,5 @@ BACKEND = Backend(
     open=open_repository,
     options=OPTIONS,
     secret_name="API key or password",
+    anonymous=True,
 )

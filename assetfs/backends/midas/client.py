@@ -6,7 +6,7 @@ No cookie is sent with calls, because PHP would make them wait for each other; t
 for the user as well, and is what the pages want.
 
 The secret is an API key or the password. Behind it, after a blank, may stand a one-time code for an account with a
-second factor, or a token that such a code has brought (`signing.py`).
+second factor, or the token that such a code has brought.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ import msgspec
 import trio
 
 from assetfs.backends import Address
-from assetfs.backends.midas.errors import InvalidToken, OneTimeCode, refusal, status_error
+from assetfs.backends.midas.errors import InvalidToken, refusal, status_error
 from assetfs.backends.midas.wire import Envelope, decode, read
-from assetfs.repository import NotAuthenticated, ProtocolViolation, RepositoryError
+from assetfs.repository import CodeWanted, NotAuthenticated, ProtocolViolation, RepositoryError
 from assetfs.transport import Content, Pool, Response, Transport
 
 READ_TIMEOUT = 60.0
@@ -53,6 +53,8 @@ class Client:
         found = CODE.fullmatch(address.secret)
         self._secret = found["secret"] if found else address.secret
         self._extra = found["extra"] if found else ""
+        self.lasting: str | None = None
+        """The secret with the token that a code has brought."""
         self._login = trio.Lock()
         self.ahead = 0.0
         """Seconds that the server's clock is ahead of ours, by its last answer."""
@@ -107,29 +109,47 @@ class Client:
                 await self.log_in()
 
     async def log_in(self) -> None:
-        """Get a token with the secret. Raises NotAuthenticated; OneTimeCode where a code is wanted that is not there,
+        """Get a token with the secret. Raises NotAuthenticated; CodeWanted where a code is wanted that is not there,
         or was used."""
-        extra, self._extra = self._extra, ""  # a code serves once, and so does a kept token: it has its own end
+        extra, self._extra = self._extra, ""  # a code serves once, and a kept token has its own end
         if extra.startswith(TOKEN_MARK):
-            self.token = extra.removeprefix(TOKEN_MARK)
-            return
-        if len(self._secret) == KEY_LENGTH and self._secret.isalnum():
+            self.token, extra = extra.removeprefix(TOKEN_MARK), ""
             try:
-                self.token = await self._with_key(self._secret, extra)
+                await self._call("user.folders", object, True, False, {})
                 return
-            except OneTimeCode:
+            except InvalidToken:
+                self.token = ""
+        whole = self._address.secret
+        for secret, code in ((self._secret, extra), *([(whole, "")] if whole != self._secret and extra else [])):
+            try:
+                self.token = await self._with_secret(secret, code)
+            except CodeWanted:
+                raise
+            except NotAuthenticated as error:
+                refused = error
+            else:
+                self.lasting = f"{secret} {TOKEN_MARK}{self.token}" if code else None
+                return
+        raise refused
+
+    async def _with_secret(self, secret: str, code: str) -> str:
+        """A token for a key or a password; a password may look like a key."""
+        if len(secret) == KEY_LENGTH and secret.isalnum():
+            try:
+                return await self._with_key(secret, code)
+            except CodeWanted:
                 raise
             except NotAuthenticated:
-                pass  # a password may look like a key
+                pass
         try:
-            form = {"method": "midas.user.apikey.default", "email": self._address.user, "password": self._secret}
+            form = {"method": "midas.user.apikey.default", "email": self._address.user, "password": secret}
             answer = await self._post("user.apikey.default", form, True, Pool.API)
             found = read(opened(answer, "user.apikey.default").data, dict[str, str], "user.apikey.default")
         except NotAuthenticated:
             raise NotAuthenticated(
                 "Midas takes neither this e-mail address with this API key nor with it as a password"
             ) from None
-        self.token = await self._with_key(found["apikey"], extra)
+        return await self._with_key(found["apikey"], code)
 
     async def _with_key(self, key: str, code: str) -> str:
         appname = self._address.options.get("appname") or "Default"
@@ -146,12 +166,12 @@ class Client:
     async def _with_code(self, number: str, code: str) -> dict[str, str]:
         """The second half of a login: one attempt for each number."""
         if not code:
-            raise OneTimeCode("the account asks for a one-time code: run `assetfs login`, which asks you for it")
+            raise CodeWanted("the account asks for a one-time code: run `assetfs login`, which asks you for it")
         form = {"method": "midas.mfa.otp.login", "mfaTokenId": number, "otp": code}
         answer = await self._post("mfa.otp.login", form, False, Pool.API)
         envelope = envelope_of(answer, "mfa.otp.login")
         if envelope.stat != "ok":
-            raise OneTimeCode("the one-time code is wrong, or was used: run `assetfs login` with a new one")
+            raise CodeWanted("the one-time code is wrong, or was used: run `assetfs login` with a new one")
         found: dict[str, str] = read(envelope.data, dict[str, str], "mfa.otp.login")
         return found
 

@@ -15,7 +15,7 @@ from assetfs.backends.midas.catalogue import Catalogue
 from assetfs.backends.midas.client import Client
 from assetfs.backends.midas.hidden import Hidden, is_hidden
 from assetfs.backends.midas.nodes import held
-from assetfs.backends.midas.tree import Tree
+from assetfs.backends.midas.tree import Tree, file_of
 from assetfs.backends.midas.wire import Bitstream, BitstreamInfo, Community, Folder, Item, Value, number
 from assetfs.repository import (
     Forbidden,
@@ -156,7 +156,8 @@ class Editing:
         if attributes.MIME not in texts:
             raise Forbidden(f"{attributes.MIME} can be changed, not removed")
         mime = texts[attributes.MIME]
-        await self._client.call("bitstream.edit", Bitstream, id=node.id[1:], mimetype=mime)
+        file = file_of(await self._catalogue.item(held(node).item), node)
+        await self._client.call("bitstream.edit", Bitstream, id=file.bitstream_id, mimetype=mime)
         self._catalogue.forget(held(node).item)
         return attributes.of_bitstream(node.id[1:], mime, node.url, old=False)
 

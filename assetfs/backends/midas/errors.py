@@ -27,10 +27,6 @@ class InvalidToken(NotAuthenticated):
     """The token has expired: another one is to be had."""
 
 
-class OneTimeCode(NotAuthenticated):
-    """The account has a second factor."""
-
-
 class Incomplete(Unavailable):
     """Not all bytes of an upload have arrived."""
 

@@ -22,7 +22,7 @@ from assetfs.backends.midas.places import Places
 from assetfs.backends.midas.revising import REVISION, Revising
 from assetfs.backends.midas.sending import Sender
 from assetfs.backends.midas.spool import Forgetful, Spool
-from assetfs.backends.midas.tree import Tree, check_name
+from assetfs.backends.midas.tree import Tree, check_name, file_of
 from assetfs.backends.midas.uploads import Uploads
 from assetfs.backends.midas.wire import Bitstream, BitstreamInfo, Item, number
 from assetfs.repository import (
@@ -125,6 +125,7 @@ class MidasRepository(Repository):
             if not self._address.secret:
                 raise NotAuthenticated("Midas needs an API key or a password for this e-mail address")
             await self._client.log_in()
+            self.lasting_secret = self._client.lasting
         info: Info = await self._client.call("info", Info)
         options, modules = self._address.options, frozenset(info.modules)
         zone = ZoneInfo(options.get("time_zone") or "UTC")
@@ -324,10 +325,10 @@ class MidasRepository(Repository):
         """One of an item's files takes the place of another."""
         item_id = held(folder).item
         item: Item = await self._catalogue.item(item_id)
-        if {node.id, over.id} - {f"b{one.bitstream_id}" for one in item.files}:
-            raise Conflict("somebody else has changed the item meanwhile")
-        edited: Bitstream = await self._client.call("bitstream.edit", Bitstream, id=node.id[1:], name=over.name)
-        await self._tree.remove(over, folder)
+        file, old = file_of(item, node), file_of(item, over)
+        edited: Bitstream = await self._client.call("bitstream.edit", Bitstream, id=file.bitstream_id, name=over.name)
+        await self._client.call("bitstream.delete", repeatable=False, id=old.bitstream_id)
+        self._catalogue.forget(item_id)
         return self._nodes.bitstream(edited, item_id)
 
     async def link(self, node: Node, folder: Node, name: str) -> Node:

@@ -16,6 +16,7 @@ of a large file, and afterwards. Who was faster in between wins: our revision go
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ from assetfs.backends.midas.downloads import Downloads
 from assetfs.backends.midas.nodes import Nodes, held
 from assetfs.backends.midas.sending import Sender
 from assetfs.backends.midas.spool import Forgetful, Spool
+from assetfs.backends.midas.tree import file_of
 from assetfs.backends.midas.wire import EMPTY_MD5, LINK, Bitstream, Item, Revision, Value, number, read
 from assetfs.repository import Conflict, Forbidden, Kind, Ledger, Node, NotFound, Source, Unsupported
 
@@ -96,9 +98,8 @@ class Revising:
         if base is not None and base != _head_id(item):
             raise Conflict("somebody else has changed the file meanwhile", self._now(node, item, node.name))
         if node.id.startswith("b"):
-            for one in item.files:
-                if one.bitstream_id == node.id[1:]:
-                    return one
+            with suppress(NotFound):
+                return file_of(item, node)
         elif len(item.files) <= 1 and (item.files[0].checksum if item.files else EMPTY_MD5) == node.version:
             return item.files[0] if item.files else None
         raise Conflict("somebody else has changed the file meanwhile", self._now(node, item, node.name))

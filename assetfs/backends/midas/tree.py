@@ -268,9 +268,10 @@ class Tree:
     async def _rename_file(self, node: Node, folder: Node, name: str) -> Node:
         """One of an item's several files."""
         item = await self._catalogue.item(held(folder).item)
+        file = file_of(item, node)
         if any(one.name == name for one in item.files):
             raise Conflict(f"the item has a file {name!r} already")
-        edited: Bitstream = await self._client.call("bitstream.edit", Bitstream, id=held(node).id, name=name)
+        edited: Bitstream = await self._client.call("bitstream.edit", Bitstream, id=file.bitstream_id, name=name)
         self._catalogue.forget(held(folder).item)
         return self._nodes.bitstream(edited, held(folder).item)
 
@@ -316,7 +317,8 @@ class Tree:
     async def remove(self, node: Node, folder: Node) -> None:
         """Take an item out of one folder, or a file out of an item."""
         if node.id.startswith("b"):
-            await self._client.call("bitstream.delete", repeatable=False, id=held(node).id or node.id[1:])
+            file = file_of(await self._catalogue.item(held(folder).item), node)
+            await self._client.call("bitstream.delete", repeatable=False, id=file.bitstream_id)
             self._catalogue.forget(held(folder).item)
             return
         item = await self._catalogue.item(held(node).item)
@@ -350,6 +352,18 @@ class Tree:
         finally:
             with trio.move_on_after(SCRATCH_SECONDS, shield=True):
                 await self._client.call("folder.delete", repeatable=False, id=scratch.folder_id)
+
+
+def file_of(item: Item, node: Node) -> Bitstream:
+    """The file of an item's newest revision that a node is: it has another number there when another of the item's
+    files got new content. Raises NotFound, so that nobody touches an older revision."""
+    for one in item.files:
+        if one.bitstream_id == node.id[1:]:
+            return one
+    for one in item.files:
+        if one.name == node.name and node.version in (one.checksum, None):
+            return one
+    raise NotFound(f"the item has no {node.name!r} any more")
 
 
 def _node_id(one: Folder | Item) -> str:

@@ -78,6 +78,10 @@ class MidasWorld(World):
         )
         return MidasRepository(address, TransportOptions())
 
+    def open_as_nobody(self) -> Repository:
+        """A repository of somebody who has not logged in, not connected."""
+        return MidasRepository(Address(backend="midas", url=urlsplit(self.running.url)), TransportOptions())
+
     def picture(self) -> bytes:
         """A picture that the server makes a thumbnail of, other each time."""
         out = io.BytesIO()

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from assetfs.repository import (
+    CodeWanted,
     Forbidden,
     Kind,
     NameRejected,
@@ -40,10 +41,39 @@ async def test_a_password_opens_too(world: MidasWorld) -> None:
     await repository.close()
 
 
-async def test_a_one_time_code_cannot_be_given(world: MidasWorld) -> None:
+async def test_a_second_factor(world: MidasWorld) -> None:
     world.running.switch(mfa="123456")
-    with pytest.raises(NotAuthenticated, match="one-time"):
+    key = world.running.credential
+    with pytest.raises(CodeWanted, match="assetfs login"):
         await world.open().connect()
+    with pytest.raises(CodeWanted, match="wrong"):
+        await world.open(credential=f"{key} 654321").connect()
+    for secret in (key, world.running.info["password"]):
+        with_code = world.open(credential=f"{secret} 123456")
+        assert (await with_code.connect()).user == world.user
+        assert with_code.lasting_secret is not None
+        await with_code.close()
+    world.reset()
+    world.running.switch(mfa="another")
+    lasting = with_code.lasting_secret
+    again = world.open(credential=lasting)
+    await again.connect()
+    assert "login" not in world.running.requests()["calls"]
+    top = await again.stat(world.top())
+    world.running.switch(clock=301 * 60.0)
+    with pytest.raises(NotAuthenticated, match="assetfs login"):
+        await listed(again, top)
+    with pytest.raises(CodeWanted):
+        await world.open(credential=lasting).connect()
+    await again.close()
+
+
+async def test_a_password_with_a_number_behind_a_blank_is_a_password(world: MidasWorld) -> None:
+    world.reset()
+    with pytest.raises(NotAuthenticated, match="neither"):
+        await world.open(credential="not the password 1234").connect()
+    calls = [row["calls"] for row in world.requests()]
+    assert calls == [["user.apikey.default"], ["user.apikey.default"]]
 
 
 async def test_a_token_that_ends_is_renewed_once(

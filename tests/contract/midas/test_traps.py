@@ -27,7 +27,6 @@ from tests.contract.doubles import Book, Held, fetched
 from tests.contract.test_reading import listed
 from tests.contract.test_writing import seen
 from tests.midas import MidasClient
-from tests.sandboxes import RpcError
 
 Fresh = Callable[..., bytes]
 
@@ -86,9 +85,27 @@ async def test_03_a_missing_module_is_no_reason_to_log_in_again(
     await other.close()
 
 
-async def test_03_an_anonymous_refusal_is_no_reason_to_log_in_again(world: MidasWorld, area: Node) -> None:
-    with pytest.raises(RpcError, match="anonymous|permission"):
-        MidasClient(world.running).call("item.create", name="x", parentid=area.id[1:])
+async def test_03_nobody_in_particular_reads_what_is_public_and_never_logs_in(
+    world: MidasWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    content = fresh()
+    public = await repository.stat(f"f{world.client.folder('for all', world.running.info['public_folder'])}")
+    node = await repository.upload(public, "a.txt", Held(content), Book())
+    world.reset()
+    nobody = world.open_as_nobody()
+    await nobody.connect()
+    found = (await listed(nobody, public))["a.txt"]
+    assert (await fetched(nobody, found)).content == content
+    with pytest.raises(NotFound):
+        await listed(nobody, area)
+    with pytest.raises(Forbidden):
+        await fetched(nobody, await repository.stat(world.put(area.id, "mine.txt", fresh())))
+    assert not nobody.capabilities.upload
+    with pytest.raises(Unsupported):
+        await nobody.remove(node, public)
+    world.client.call("folder.delete", id=public.id[1:])
+    assert world.running.requests()["calls"].get("login", 0) == 0
+    await nobody.close()
 
 
 async def test_04_known_bytes_over_an_existing_name_are_not_lost(
