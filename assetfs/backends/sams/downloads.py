@@ -11,6 +11,7 @@ A name beyond Latin-1, or one with control characters, breaks its own download; 
 
 from __future__ import annotations
 
+import logging
 import re
 from email.utils import parsedate_to_datetime
 from hashlib import sha1
@@ -19,10 +20,13 @@ from urllib.parse import quote
 from assetfs.backends.sams.bundles import END, ENTRY, HEAD, LARGEST, Bundles, member_name
 from assetfs.backends.sams.client import Client
 from assetfs.backends.sams.nodes import Nodes
+from assetfs.backends.sams.streams import Streams
 from assetfs.backends.sams.wire import Asset, time_ns
 from assetfs.repository import NotFound, ProtocolViolation, Sink, VersionChanged
 from assetfs.transport import Body, Head, Interpret
 from assetfs.transport.rules import closed_range
+
+log = logging.getLogger("assetfs.sams")
 
 _SHA1 = re.compile(r'(?:W/)?"?([0-9a-f]{40})"?')
 
@@ -42,6 +46,7 @@ class Downloads:
         self._client = client
         self._nodes = nodes
         self.bundles = Bundles(client)
+        self.streams = Streams(self._whole, nodes.digests.get)
 
     async def fetch(self, asset: Asset, start: int, stop: int, sink: Sink) -> None:
         """Deliver [start, stop) of `asset.media_id` to the sink. Raises as `Repository.fetch` says."""
@@ -52,6 +57,18 @@ class Downloads:
         if start == 0 and (content := await self.bundles.content(asset)) is not None:
             _deliver(content, stop, sink)
             return
+        if start > 0 or stop < asset.length:
+            try:
+                await self.streams.fetch(asset, start, stop, sink)
+                return
+            except OSError as error:
+                log.warning("%s is read without a temporary file: %s", asset.id, error.strerror)
+        await self._direct(asset, start, stop, sink)
+
+    async def _whole(self, asset: Asset, sink: Sink) -> None:
+        await self._direct(asset, 0, asset.length, sink)
+
+    async def _direct(self, asset: Asset, start: int, stop: int, sink: Sink) -> None:
         try:
             await (self._archived if breaks_headers(asset.filename) else self._plain)(asset, start, stop, sink)
         except NotFound:

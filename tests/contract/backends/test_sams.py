@@ -19,6 +19,7 @@ from assetfs.repository import (
     Node,
     NotEmpty,
     NotFound,
+    ProtocolViolation,
     Repository,
     Rights,
     TooLarge,
@@ -698,3 +699,36 @@ async def test_an_archive_that_breaks_is_done_without(
     world.arm(fault, match={"kind": "zip"}, count=None)
     for node in nodes:
         assert (await fetched(repository, node)).content == contents[node.id]
+
+
+async def test_all_windows_of_a_large_file_share_one_download(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    content = fresh(6_000_000)
+    node = await repository.stat(world.put(area.id, "a.bin", content))
+    await repository.attribute(node, "user.sams.sha1")
+    world.reset()
+    parts: dict[int, bytes] = {}
+
+    async def fetch(start: int, stop: int) -> None:
+        parts[start] = (await fetched(repository, node, start, stop)).content
+
+    async with trio.open_nursery() as nursery:
+        for start in (5_500_000, 0, 1_200_000, 3_000_000):  # a seek waits
+            nursery.start_soon(fetch, start, min(start + 2_000_000, 6_000_000))
+    await fetch(2_000_000, 6_000_000)
+    assert all(content[start : start + len(part)] == part for start, part in parts.items())
+    assert len(parts[2_000_000]) == 4_000_000
+    assert requests(world) == ["GET binary"]
+
+
+async def test_a_large_file_that_arrives_wrong_does_not_come_to_its_end(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    content = fresh(3_000_000)
+    node = await repository.stat(world.put(area.id, "a.bin", content))
+    await repository.attribute(node, "user.sams.sha1")
+    world.arm("corrupt", match={"kind": "binary"})
+    with pytest.raises(ProtocolViolation, match="SHA-1"):
+        await fetched(repository, node, 1, 3_000_000)
+    assert (await fetched(repository, node, 1, 3_000_000)).content == content[1:]
