@@ -197,6 +197,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Symbolic and hard links may be made in drafts."""
     commit_verb: str | None = None
     """An attribute whose setting on a draft commits it; `commit_draft` gets its value. One of `verbs`."""
+    claims: bool = False
+    """Files can be kept from others while they are written (`claim`)."""
     bundle: int = 0
     """How many small files one request can bring (`expect`); 0: each is fetched alone."""
     ranges: bool = True
@@ -554,6 +556,15 @@ class Repository(ABC):
         """Do what one of `capabilities.verbs` stands for; b"" where it was removed. What is known of the node and of
         the folder that it is in is asked for anew afterwards."""
         raise Unsupported(f"{self.name} has no {verb}")
+
+    async def claim(self, node: Node) -> None:
+        """Keep a file from others: somebody is about to write it. Idempotent. Raises Busy where somebody else has it;
+        never because the server cannot be reached, for then a conflict is noticed when the content arrives."""
+        raise Unsupported(f"{self.name} cannot claim files")
+
+    async def release(self, node: NodeId) -> None:
+        """Give a claim of ours back, also one of an earlier life; nothing where there is none."""
+        raise Unsupported(f"{self.name} cannot claim files")
 
     # ---- optional: drafts -----------------------------------------------------------------------------------------
     #

@@ -92,6 +92,7 @@ class Files:
             return Opened(fs.handles.add(BytesHandle(inode, content)), keep_cache=False, direct_io=True)
         if writing:
             self._may_write(inode.node)
+            await fs.claims.take(inode.node)
         if fs.staged_of(inode) is None and not inode.detached:
             await fs.following.revalidate(inode)
             await fs.following.settle(inode)
@@ -219,6 +220,8 @@ class Files:
             self._let_go(handle)
             if handle.staged is not None:
                 self._left(handle.staged, writing=handle.writing)
+            if handle.writing:
+                self._fs.claims.reconsider(handle.inode.node.id)
         self._fs.inodes.release(handle.inode)
 
     def _left(self, staged: Staged, *, writing: bool) -> None:
@@ -274,6 +277,7 @@ class Files:
         if is_virtual(inode.node):
             raise ReadOnly(inode.node.id)
         self._may_write(inode.node)
+        await self._fs.claims.take(inode.node)
         if isinstance(handle, FileHandle) and handle.writing:
             await self._truncate(inode, handle, size)
             return

@@ -17,6 +17,7 @@ from assetfs.names import LIMIT
 from assetfs.repository import Availability, Change, Kind, Node, NotFound, Repository, Usage
 from assetfs.vfs.attributes import Attributes, Ownership
 from assetfs.vfs.changes import Changes
+from assetfs.vfs.claims import Claims
 from assetfs.vfs.errors import NameTooLong, NoAttribute, NotAFolder, ReadOnly
 from assetfs.vfs.files import Files
 from assetfs.vfs.finding import Finding
@@ -101,6 +102,7 @@ class FileSystem:
         self.xattrs.perform = self._perform
         self.virtual = Virtual(self.finding, self.links.place, status, writeback, metrics)
         self.writeback = writeback
+        self.claims = Claims(self)
         self.files = Files(self)
         self.tree = Tree(self)
         self.telling = Telling(self, owner)

@@ -12,6 +12,8 @@ A name that is placed here hides a listed one; the listed node then shows under 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cachetools import LRUCache
 
 from assetfs.names import decorate
@@ -44,6 +46,8 @@ class Overlay:
     def __init__(self) -> None:
         self._folders: dict[NodeId, _Folder] = {}
         self._targets: dict[NodeId, Staged] = {}
+        self.on_untarget: Callable[[NodeId], None] = lambda node: None
+        """Called when a node of the server's has no new content here any more."""
         self._newest: LRUCache[NodeId, tuple[float, Node]] = LRUCache(REMEMBERED)
 
     def _folder(self, folder: NodeId) -> _Folder:
@@ -88,6 +92,7 @@ class Overlay:
     def untarget(self, staged: Staged, node: NodeId) -> None:
         if self._targets.get(node) is staged:
             del self._targets[node]
+            self.on_untarget(node)
 
     def listed(self, folder: NodeId, begun: float) -> None:
         """A listing that was begun then has come: what it knows need not be remembered."""

@@ -46,6 +46,7 @@ class Locks:
         self._user = user or ""
         self._session = session
         self._who = f"?external_user_id={quote(self._user, safe='')}&external_session_id={quote(session, safe='')}"
+        self._turn = trio.Lock()
         self.held: set[str] = set()
 
     @property
@@ -60,31 +61,35 @@ class Locks:
 
     def may_change(self, asset: Asset) -> bool:
         """Whether the asset is free, or ours."""
-        ours = (asset.lock_user or "") == self._user and asset.lock_session == self._session
-        return self._mode == "off" or asset.lock_action is None or ours
+        return self._mode == "off" or asset.lock_action is None or self._is_ours(asset)
 
-    async def take(self, asset: Asset) -> None:
-        """Lock an asset. Raises Busy where somebody else has it."""
-        if asset.id in self.held:
-            return
-        try:
-            await self._send(asset, "lock", {"lock_action": ACTION})
-        except AlreadyLocked:
-            now = await self._client.asset(asset.id)
-            self.check(now)
-            if now.lock_action is None:
-                await self._send(now, "lock", {"lock_action": ACTION})
-        self.held.add(asset.id)
+    def _is_ours(self, asset: Asset) -> bool:
+        return (asset.lock_user or "") == self._user and asset.lock_session == self._session
+
+    async def take(self, asset_id: str) -> None:
+        """Lock an asset. Raises Busy where somebody else has it, or we in another session."""
+        async with self._turn:
+            if asset_id in self.held:
+                return
+            asset = self._client.records.get(asset_id) or await self._client.asset(asset_id)
+            try:
+                await self._send(asset, "lock", {"lock_action": ACTION})
+            except AlreadyLocked:
+                self.check(await self._client.asset(asset_id))
+            self.held.add(asset_id)
 
     async def give_back(self, asset_id: str) -> None:
-        """Unlock what we have locked; what is not locked any more, or is gone, is no error."""
-        if asset_id not in self.held:
-            return
-        self.held.discard(asset_id)
-        try:
-            await self._send(self._client.records.get(asset_id) or await self._client.asset(asset_id), "unlock", {})
-        except (NotLocked, NotFound):
-            return
+        """Unlock what we have locked, also in an earlier life; what is not locked any more, or gone, is no error."""
+        async with self._turn:
+            asset = self._client.records.get(asset_id)
+            ours = asset is not None and asset.lock_action is not None and self._is_ours(asset)
+            if asset_id not in self.held and not ours:
+                return
+            self.held.discard(asset_id)
+            try:
+                await self._send(asset or await self._client.asset(asset_id), "unlock", {})
+            except (NotLocked, NotFound):
+                return
 
     async def _send(self, asset: Asset, what: str, body: dict[str, str]) -> None:
         """The answer has the etag that the next change needs."""

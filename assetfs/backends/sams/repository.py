@@ -7,6 +7,7 @@ more than the ten thousand that a search shows.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlunsplit
@@ -43,6 +44,7 @@ from assetfs.repository import (
     Page,
     ProtocolViolation,
     Repository,
+    RepositoryError,
     Rights,
     Sink,
     Source,
@@ -50,6 +52,8 @@ from assetfs.repository import (
     Usage,
 )
 from assetfs.transport import Transport, TransportOptions
+
+log = logging.getLogger("assetfs.sams")
 
 POLL = 15.0
 """Seconds between two looks at what others changed."""
@@ -126,7 +130,7 @@ class SamsRepository(Repository):
             address.options.get("destination"),
         )
         self._new_extra = bool(address.options.get("new_extra"))
-        self.capabilities = msgspec.structs.replace(CAPABILITIES, changes=poll > 0)
+        self.capabilities = msgspec.structs.replace(CAPABILITIES, changes=poll > 0, claims=self._locks.taking)
 
     @property
     def requests(self) -> Mapping[str, int]:
@@ -348,6 +352,22 @@ class SamsRepository(Repository):
 
     async def replace(self, node: Node, folder: Node, source: Source, ledger: Ledger) -> Node:
         return await self._writing.replace(node.version, number_of(node.id, "a"), source, ledger)
+
+    async def claim(self, node: Node) -> None:
+        if not self._locks.taking:
+            await super().claim(node)
+        try:
+            await self._locks.take(number_of(node.id, "a"))
+        except RepositoryError as error:
+            if not error.transient:
+                raise
+            log.warning("%s is written without a lock: %s", node.name, error)
+
+    async def release(self, node: NodeId) -> None:
+        if not self._locks.taking:
+            await super().release(node)
+        if node[:1] == "a":
+            await self._locks.give_back(node[1:])
 
     async def abandon(self, state: Mapping[str, Any]) -> Node | None:
         return await self._writing.abandon(state)
