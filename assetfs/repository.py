@@ -664,6 +664,10 @@ class Forbidden(RepositoryError):
     """The credential is good, and may not do this."""
 
 
+class Fixed(Forbidden):
+    """Nobody may do this, whatever the credential: it is so for ever, or in this state (EPERM)."""
+
+
 class NotAuthenticated(RepositoryError):
     """The credential is missing, wrong, expired or deactivated."""
 

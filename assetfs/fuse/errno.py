@@ -14,6 +14,7 @@ from assetfs.vfs import errors
 ERRNO: dict[type[BaseException], int] = {
     repository.NotFound: errno.ENOENT,
     repository.Forbidden: errno.EACCES,
+    repository.Fixed: errno.EPERM,
     repository.NotAuthenticated: errno.EACCES,
     repository.Conflict: errno.EEXIST,
     repository.NotEmpty: errno.ENOTEMPTY,

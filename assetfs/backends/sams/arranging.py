@@ -25,6 +25,7 @@ from assetfs.backends.sams.wire import Asset, Destinations, Set, new_id
 from assetfs.backends.sams.writing import TRIES, Writing, check_name, check_size
 from assetfs.repository import (
     Conflict,
+    Fixed,
     Forbidden,
     NameRejected,
     Node,
@@ -85,7 +86,7 @@ class Arranging:
             found = await self.destinations()
             if len(found) != 1:
                 names = ", ".join(found)
-                raise Forbidden(f"the server has several destinations: choose one with destination= ({names})")
+                raise Fixed(f"the server has several destinations: choose one with destination= ({names})")
             self._destination = next(iter(found))
         return self._destination
 

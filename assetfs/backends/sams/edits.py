@@ -11,7 +11,7 @@ import msgspec
 from assetfs.backends.sams import attributes
 from assetfs.backends.sams.attributes import ASSET_STATES, EXTRA, PREFIX, READ_ONLY, SET_STATES, TAG
 from assetfs.backends.sams.wire import Asset, Set, is_id
-from assetfs.repository import Busy, Forbidden, NotFound, Unsupported, ValueRejected
+from assetfs.repository import Busy, Fixed, Forbidden, NotFound, Unsupported, ValueRejected
 
 Changes = Mapping[str, bytes | None]
 Parse = Callable[[str], Any]
@@ -120,7 +120,7 @@ def _parsed(name: str, value: bytes | None, of_set: bool) -> Any:
     parse, removed = (_text, None) if free else table[field]
     if value is None:
         if removed is _KEPT:
-            raise Forbidden(f"{name} cannot be removed")
+            raise Fixed(f"{name} cannot be removed")
         return None
     try:
         return parse(value.decode())
@@ -286,5 +286,5 @@ def set_changes(document: Set, wished: Mapping[str, Any]) -> dict[str, Any]:
     sent = {field: _SET[field][1] if value is None else value for field, value in wished.items()}
     sent = {name: value for name, value in sent.items() if getattr(document, name) != value}
     if document.state != "draft" and sent.keys() & {"destination_name", "destination_config"}:
-        raise Forbidden("the destination of a set can be changed only while the set is a draft")
+        raise Fixed("the destination of a set can be changed only while the set is a draft")
     return sent

@@ -50,9 +50,19 @@ class Locks:
         self.held: set[str] = set()
 
     @property
-    def taking(self) -> bool:
-        """Assets are locked while they are open for writing. Without a user the server takes no locks."""
-        return self._mode == "take" and bool(self._user)
+    def looking(self) -> bool:
+        """Locks mean something."""
+        return self._mode != "off"
+
+    async def claim(self, asset_id: str) -> None:
+        """Somebody is about to write an asset. Raises Busy where it is locked. Without a user the server takes no
+        locks of ours."""
+        if self._mode == "take" and self._user:
+            await self.take(asset_id)
+        else:
+            known = self._client.records.get(asset_id)
+            if known is None or not self.may_change(known):
+                self.check(await self._client.asset(asset_id))
 
     def check(self, asset: Asset) -> None:
         """Raise Busy where somebody else is editing the asset."""

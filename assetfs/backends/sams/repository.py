@@ -130,7 +130,7 @@ class SamsRepository(Repository):
             address.options.get("destination"),
         )
         self._new_extra = bool(address.options.get("new_extra"))
-        self.capabilities = msgspec.structs.replace(CAPABILITIES, changes=poll > 0, claims=self._locks.taking)
+        self.capabilities = msgspec.structs.replace(CAPABILITIES, changes=poll > 0, claims=self._locks.looking)
 
     @property
     def requests(self) -> Mapping[str, int]:
@@ -354,17 +354,17 @@ class SamsRepository(Repository):
         return await self._writing.replace(node.version, number_of(node.id, "a"), source, ledger)
 
     async def claim(self, node: Node) -> None:
-        if not self._locks.taking:
+        if not self.capabilities.claims:
             await super().claim(node)
         try:
-            await self._locks.take(number_of(node.id, "a"))
+            await self._locks.claim(number_of(node.id, "a"))
         except RepositoryError as error:
             if not error.transient:
                 raise
-            log.warning("%s is written without a lock: %s", node.name, error)
+            log.warning("%s is written without a look at its lock: %s", node.name, error)
 
     async def release(self, node: NodeId) -> None:
-        if not self._locks.taking:
+        if not self.capabilities.claims:
             await super().release(node)
         if node[:1] == "a":
             await self._locks.give_back(node[1:])
