@@ -205,3 +205,17 @@ def test_the_demo_is_the_same_every_time() -> None:
         for item in items:
             item["_links"].pop("public", None)  # has the port in it
     assert seen[0] == seen[1]
+
+
+def test_the_bench_has_much_of_everything() -> None:
+    options = ("--bench-files", "50", "--bench-size", "3000000", "--bench-big", "20")
+    with start_sandbox("sams", seed="bench", options=options) as server:
+        counts = {"counts": {"terms": {"field": "set_id"}, "aggs": {"bytes": {"sum": {"field": "length"}}}}}
+        found = searched(server, {"size": 0, "aggs": counts})["_aggregations"]["counts"]["buckets"]
+        assert sorted(bucket["doc_count"] for bucket in found) == [1, 20, 50, 1000]
+        [large] = [bucket for bucket in found if bucket["doc_count"] == 1]
+        assert large["bytes"]["value"] == 3_000_000
+        source = {"query": {"term": {"set_id": large["key"]}}}
+        [asset] = searched(server, source)["_items"]
+        assert call(server, "GET", f"consume/assets/{asset['_id']}").json()["_etag"] == asset["_etag"]
+        assert len(call(server, "GET", f"consume/assets/binary/{asset['_id']}").content) == 3_000_000

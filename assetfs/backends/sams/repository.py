@@ -119,7 +119,7 @@ class SamsRepository(Repository):
         self._writing = Writing(self._client, self._nodes, self._downloads, self._locks)
         poll = float(address.options.get("poll", POLL))
         self._watch = Watch(self._client, self._nodes, poll)
-        self._nodes.watched = lambda: self._watch.listening
+        self._nodes.watched = lambda: self._watch.current
         self._arranging = Arranging(
             self._client,
             self._nodes,

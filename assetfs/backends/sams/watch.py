@@ -28,6 +28,8 @@ log = logging.getLogger("assetfs.sams")
 MOST_SETS = 10_000
 OVERLAP = 3
 """Seconds that a round looks back behind the newest change that is known: times have whole seconds."""
+LONGEST, GRACE = 60.0, 5.0
+"""Seconds for which a look is good at most, and that the next one may take."""
 SOON = 1.0
 """Seconds until a change of ours is looked at."""
 
@@ -53,8 +55,14 @@ class Watch:
         self._sets: dict[str, Set] = {}
         self._unsure: dict[str, tuple[str, Edit]] = {}
         self._hurry = trio.Event()
+        self._looked = -math.inf
         self.listening = False
         self.redo: Callable[[str, Edit], Awaitable[object]] | None = None
+
+    @property
+    def current(self) -> bool:
+        """Whether what others did a moment ago is known."""
+        return self.listening and trio.current_time() - self._looked <= min(self._interval, LONGEST) + GRACE
 
     def unsure(self, asset: Asset, edit: Edit) -> None:
         """A change was answered with `asset`: look soon whether it was stored."""
@@ -66,7 +74,7 @@ class Watch:
         try:
             self._sets, self._counts = await self._all_sets(), await self._count()
             self._client.records.unlist()
-            self.listening = True
+            self.listening, self._looked = True, trio.current_time()
             yield Change()
             while True:
                 with trio.move_on_after(self._interval):
@@ -74,8 +82,10 @@ class Watch:
                     await trio.sleep(SOON)
                 async for change in self._confirm():
                     yield change
+                begun = trio.current_time()
                 async for change in self._round():
                     yield change
+                self._looked = begun
         finally:
             self.listening = False
 

@@ -7,10 +7,10 @@ from typing import Any
 from assetfs.sandbox.options import Options, WrongUsage
 from assetfs.sandbox.sams.app import Sams
 from assetfs.sandbox.sams.context import DESTINATIONS
-from assetfs.sandbox.sams.seeds import demo, empty
+from assetfs.sandbox.sams.seeds import bench, demo, empty
 from assetfs.sandbox.store import Store
 
-SEEDS = {"empty": empty.plant, "demo": demo.plant}
+SEEDS = {"empty": empty.plant, "demo": demo.plant, "bench": bench.plant}
 KEY = "7f2ababa423061c5"  # one that begins with B, a, s, i or c could never be used
 PATH = "/"  # the endpoint below the server's root
 MORE_PORTS = {"file_server_url": 50}  # the ready line's word for each further port, and its distance from the first

@@ -122,7 +122,7 @@ async def test_our_own_doing_is_not_told(world: SamsWorld, area: Node, fresh: Fr
 
 async def test_a_change_costs_one_request_while_it_is_watched(world: SamsWorld, area: Node, fresh: Fresh) -> None:
     files = [world.put(area.id, f"{number}.txt", fresh()) for number in range(3)]
-    async with watched(world, poll=3600) as (repository, _):
+    async with watched(world, poll=55) as (repository, _):
         set_ = await repository.stat(area.id)
         nodes = await listed(repository, set_)
         assert len(nodes) == len(files)
