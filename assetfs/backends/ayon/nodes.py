@@ -168,7 +168,7 @@ def files(project_: Project, row: Representation, *, overwrite: bool = False) ->
 def _file(project_: Project, row: Representation, file: File, ref: Ref, overwrite: bool) -> Node:
     stored = file.id if stored_by_us(row) and is_id(file.id) else ""
     local = None if stored else _local(project_, file.path)
-    size = file.bytes
+    size = file.bytes if stored else file.bytes or None  # 0 is also what the server has where nobody told a size
     digest = file.hash.lower() if file.hash and _HEX.fullmatch(file.hash.lower()) else ""
     kind = (file.hash_type or "md5").lower()
     usual = bool(stored) and len(digest) == DIGESTS.get(kind)
