@@ -105,7 +105,7 @@ class Client:
     async def renew(self, used: str) -> None:
         """A new token in place of one that was refused; nothing where another task was faster."""
         async with self._login:
-            if self.token == used:
+            if self.token == used and not self.anonymous:
                 await self.log_in()
 
     async def log_in(self) -> None:

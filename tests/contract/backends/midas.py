@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import secrets
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -81,6 +84,12 @@ class MidasWorld(World):
     def open_as_nobody(self) -> Repository:
         """A repository of somebody who has not logged in, not connected."""
         return MidasRepository(Address(backend="midas", url=urlsplit(self.running.url)), TransportOptions())
+
+    def end_tokens(self) -> None:
+        """Their time is over."""
+        with closing(sqlite3.connect(Path(self.running.info["data"]) / "midas.sqlite", timeout=30)) as db:
+            db.execute("UPDATE userapi SET expires = 0")
+            db.commit()
 
     def picture(self) -> bytes:
         """A picture that the server makes a thumbnail of, other each time."""

@@ -60,7 +60,7 @@ async def test_a_second_factor(world: MidasWorld) -> None:
     await again.connect()
     assert "login" not in world.running.requests()["calls"]
     top = await again.stat(world.top())
-    world.running.switch(clock=301 * 60.0)
+    world.end_tokens()
     with pytest.raises(NotAuthenticated, match="assetfs login"):
         await listed(again, top)
     with pytest.raises(CodeWanted):
@@ -81,7 +81,7 @@ async def test_a_token_that_ends_is_renewed_once(
 ) -> None:
     content = fresh()
     node = await repository.stat(world.put(area.id, "a.txt", content))
-    world.running.switch(clock=101 * 60.0)
+    world.end_tokens()
     world.running.forget()
     assert (await fetched(repository, node)).content == content
     assert await listed(repository, area)
