@@ -217,13 +217,21 @@ class Tree:
         if there:
             await self.unlink(node, source)
             return await self._rename(node, name)
+        item = await self._details(node)
         moved: Item = await self._client.call(
             "item.move", Item, id=item_id, srcfolderid=held(source).folder, dstfolderid=held(destination).folder
         )
         self._catalogue.forget(item_id)
         if moved.name != name:
             return await self._rename(msgspec.structs.replace(node, name=moved.name), name, file_name=node.name)
-        return self._nodes.item(await self._catalogue.item(item_id))
+        return self._nodes.item(msgspec.structs.replace(moved, revisions=item.revisions))
+
+    async def _details(self, node: Node) -> Item:
+        """An item with its newest revision: as it was last heard of, if the node is that."""
+        known = self._catalogue.latest(held(node).item)
+        if known is not None and known.revisions is not None and self._nodes.item(known).version == node.version:
+            return known
+        return await self._catalogue.item(held(node).item)
 
     async def _move_folder(self, node: Node, destination: Node, name: str) -> Node:
         if name != node.name:
@@ -256,14 +264,13 @@ class Tree:
         if node.id.startswith("f"):
             folder: Folder = await self._client.call("folder.create", Folder, uuid=mine.uuid, name=name)
             return self._nodes.folder(folder)
-        item = await self._catalogue.item(mine.item)
-        same = (
-            len(item.files) == 1 and item.files[0].name == (file_name or node.name) and item.files[0].mimetype != LINK
-        )
+        item = await self._details(node)
+        files = item.files
+        same = len(files) == 1 and files[0].name == (file_name or node.name) and files[0].mimetype != LINK
         flags: dict[str, Any] = {"updatebitstream": 1} if same else {}
-        await self._client.call("item.create", Item, uuid=mine.uuid, name=name, **flags)
+        renamed: Item = await self._client.call("item.create", Item, uuid=mine.uuid, name=name, **flags)
         self._catalogue.forget(mine.item)
-        return self._nodes.item(await self._catalogue.item(mine.item))
+        return self._nodes.item(msgspec.structs.replace(renamed, revisions=item.revisions))
 
     async def _rename_file(self, node: Node, folder: Node, name: str) -> Node:
         """One of an item's several files."""
