@@ -82,11 +82,12 @@ def prepare(
 
 def _one(source: str, mountpoint: Path | None, said: Said) -> MountConfig:
     options = mount_options(said.lists)
+    file = said.file or options.config
     recipe = Recipe(
         text=source,
         given={**options.settings, **said.given},
         environ=of_ours(said.environ),
-        file=said.file.absolute() if said.file is not None else None,
+        file=file.absolute() if file is not None else None,
         fixed=credentials.VARIABLE in said.environ,
     )
     settings = recipe.read()

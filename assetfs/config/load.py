@@ -93,8 +93,14 @@ class Effective(msgspec.Struct, frozen=True, kw_only=True):
         return self.profile or str(self.source)
 
 
+MACHINE = Path("/etc/assetfs/config.toml")
+"""The machine's own configuration: for who has none."""
+
+
 def default_file() -> Path:
-    return Path(platformdirs.user_config_dir("assetfs")) / "config.toml"
+    """The user's own, or the machine's where only that is there."""
+    own = Path(platformdirs.user_config_dir("assetfs")) / "config.toml"
+    return MACHINE if not own.exists() and MACHINE.exists() else own
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +125,8 @@ class MountOptions(msgspec.Struct, frozen=True):
     settings: Mapping[str, str]
     kernel: tuple[str, ...] = ()
     nonempty: bool = False
+    config: Path | None = None
+    """Another configuration file: mount(8) has no other way to name one."""
 
 
 def _split(text: str) -> Iterator[str]:
@@ -137,6 +145,7 @@ def mount_options(lists: Iterable[str]) -> MountOptions:
     settings: dict[str, str] = {}
     kernel: set[str] = set()
     nonempty = False
+    config = None
     for item in (item for text in lists for item in _split(text)):
         name, equals, value = item.partition("=")
         name = name.strip()
@@ -146,11 +155,13 @@ def mount_options(lists: Iterable[str]) -> MountOptions:
             kernel.discard(OPPOSITES[name])
         elif not equals and name == "nonempty":
             nonempty = True
+        elif name == "config" and value:
+            config = Path(value).expanduser()
         elif not equals and name in SHORTHAND:
             settings.update([SHORTHAND[name]])
         elif name and not (name in IGNORED or name.startswith(("x-", "X-")) or name == "comment"):
             settings[name.replace("-", "_")] = value if equals else "yes"
-    return MountOptions(settings, tuple(sorted(kernel)), nonempty)
+    return MountOptions(settings, tuple(sorted(kernel)), nonempty, config)
 
 
 def _document(file: Path | None) -> tuple[Path, Mapping[str, Any]]:

@@ -20,6 +20,7 @@ class Home:
 
     def __init__(self, place: Path) -> None:
         self.place = place
+        self.program = [sys.executable, "-m", "assetfs"]
         self.config = place / ".config" / "assetfs" / "config.toml"
         self.config.parent.mkdir(parents=True)
         (place / "run").mkdir(mode=0o700)
@@ -53,7 +54,7 @@ class Home:
         self, *arguments: object, check: bool = True, said: str = "", **environ: str
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "assetfs", *map(str, arguments)],
+            [*self.program, *map(str, arguments)],
             input=said,
             capture_output=True,
             text=True,
