@@ -118,6 +118,10 @@ def arm(killer: Killer) -> None:
     client = importlib.import_module("assetfs.backends.jama.client")
     killer.wrap(uploads.Uploads, "post", lambda *_: "the server: a chunk")
     killer.wrap(client.Client, "_post", lambda _, body, calls: "the server: " + "+".join(c.method for c in calls))
+    sams = importlib.import_module("assetfs.backends.sams.client").Client
+    killer.wrap(sams, "send", lambda _, method, *rest: f"the server: {method} asset")
+    killer.wrap(sams, "change", lambda _, path, etag, changes, *rest: f"the server: {'+'.join(sorted(changes))}")
+    killer.wrap(sams, "delete", lambda *_: "the server: delete")
     for name, value in FAST.items():
         module, _, constant = name.partition(":")
         setattr(importlib.import_module(module), constant, value)
@@ -146,6 +150,7 @@ _context.set_forkserver_preload(
         "assetfs.cli.main",
         "assetfs.cli.mount",
         "assetfs.backends.jama.repository",
+        "assetfs.backends.sams.repository",
     ]
 )
 

@@ -88,8 +88,8 @@ class Client:
     async def search(self, source: Mapping[str, Any], label: str = "search", *, note: bool = True) -> Assets:
         """One search of assets. Without `note` the records stay as they are."""
         found = await self.get(f"consume/assets?source={_quoted(source)}", Assets, label)
-        for asset in found.items if note else ():
-            self.records.note(asset, exact=False)
+        if note:
+            found.items[:] = [self.records.note(asset, exact=False) for asset in found.items]
         return found
 
     async def walk(

@@ -57,14 +57,15 @@ class Records:
         self._names: dict[str, Names] = {}
 
     def note(self, asset: Asset, *, exact: bool) -> Asset:
-        """Remember a document; one that is older than what is known is not. Returns it, with the public link of the
-        one before where an answer to a change leaves that out."""
+        """Remember a document; one that is older than what is known is not. Returns it, or the exact one of the same
+        etag; with the public link of the one before where an answer to a change leaves that out."""
         before = self._known.get(asset.id)
         if before is not None:
             old, was_exact, _ = before
             if asset.updated < old.updated:
                 return asset
-            exact = exact or (was_exact and asset.etag == old.etag)
+            if was_exact and not exact and asset.etag == old.etag:
+                return old
             if exact and asset.links.public is None and (asset.state, asset.set_id) == (old.state, old.set_id):
                 asset = msgspec.structs.replace(asset, links=old.links)
             if asset.set_id != old.set_id and old.set_id in self._names:

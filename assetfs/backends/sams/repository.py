@@ -40,6 +40,7 @@ from assetfs.repository import (
     Metadata,
     Node,
     NodeId,
+    NotAuthenticated,
     NotFound,
     Page,
     ProtocolViolation,
@@ -106,6 +107,7 @@ class SamsRepository(Repository):
     def __init__(self, address: Address, options: TransportOptions) -> None:
         url = address.url
         self._endpoint = urlunsplit((url.scheme, url.netloc, url.path.rstrip("/") + "/", "", ""))
+        self._usable_key = address.secret[:1] not in tuple("Basic ")
         self._user = address.options.get("user_id") or address.user
         headers = {"Authorization": f"Basic {address.secret}"} if address.secret else {}
         self._client = Client(Transport(self._endpoint, options, headers=headers), self._user)
@@ -139,7 +141,14 @@ class SamsRepository(Repository):
     # ---- life -----------------------------------------------------------------------------------------------------
 
     async def connect(self) -> Identity:
-        root = await self._client.get("", _Root, "connect")
+        try:
+            root = await self._client.get("", _Root, "connect")
+        except NotAuthenticated:
+            if not self._usable_key:
+                raise NotAuthenticated(
+                    "SAMS can never accept this API key: it begins with one of the letters of the word Basic"
+                ) from None
+            raise
         if RESOURCES not in (child.href for child in root.links.child):
             raise ProtocolViolation("this is no SAMS server: it has no assets among its resources")
         return Identity(server="SAMS", user=self._user or "API key", url=self._endpoint)

@@ -58,25 +58,34 @@ class Writing:
         """A new asset. See `Repository.upload`."""
         check_name(name)
         check_size(folder, source.size)
-        asset_id = ledger.state.get("asset")
-        if asset_id is not None:
-            try:
-                return await self._finished(await self._client.asset(str(asset_id)), source)
-            except NotFound:
-                pass
-        else:
-            asset_id = new_id()
+        asset_id = str(ledger.state.get("asset", ""))
+        made = await self._made(asset_id, source) if asset_id else None
+        if made is not None:
+            return await self._finished(made, source)
+        asset_id = asset_id or new_id()
         await self.check_name(folder, name)
         await ledger.record(asset=asset_id)
-        fields = {"_id": str(asset_id), "set_id": folder.id, "filename": name, "name": name}
+        fields = {"_id": asset_id, "set_id": folder.id, "filename": name, "name": name}
         try:
             asset = await self._client.send("POST", "produce/assets", fields, source, ledger.progress, "upload")
         except IdTaken:
-            asset = await self._client.asset(str(asset_id))
+            taken = await self._made(asset_id, source)
+            if taken is None:
+                await ledger.record(asset=new_id())
+                raise Unavailable("somebody else has an asset of this id: it is sent again under another") from None
+            asset = taken
         except ProtocolViolation:
             await self._client.set(folder.id)  # a set that is gone is a crash of the server's code: say NotFound
             raise
         return await self._finished(asset, source)
+
+    async def _made(self, asset_id: str, source: Source) -> Asset | None:
+        """What an earlier try has made, if it has, and it is what was to be made."""
+        try:
+            asset = await self._client.asset(asset_id)
+        except NotFound:
+            return None
+        return asset if await self._same(asset, source) else None
 
     async def _finished(self, asset: Asset, source: Source) -> Node:
         if asset.length != source.size:
