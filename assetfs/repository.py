@@ -61,7 +61,7 @@ class RecallPolicy(enum.Enum):
     FAIL = "fail"
     """It is recalled, and open fails with NotOnline (EAGAIN) at once: come back later."""
     WAIT = "wait"
-    """It is recalled, open succeeds, and the first read waits. With O_NONBLOCK as FAIL."""
+    """It is recalled, open succeeds, and the first read waits."""
     MANUAL = "manual"
     """Open fails with NotHere (ENODATA), and nothing is recalled but by `recall_verb`."""
 

@@ -32,6 +32,7 @@ from assetfs.repository import Kind, Node, Repository
 from assetfs.vfs.attributes import Ownership
 from assetfs.vfs.filesystem import FileSystem, Timeouts
 from assetfs.writeback.accounts import recorded
+from assetfs.writeback.drafts import Drafts
 from assetfs.writeback.journal import Journal, JournalDamaged
 from assetfs.writeback.writeback import Settings, WriteBack
 
@@ -88,6 +89,8 @@ async def opened(
                     nursery.start_soon(_save, catalogue)
                     nursery.start_soon(part.operations.notifier.run)
                     nursery.start_soon(part.fs.changes.run)
+                    if part.fs.drafting is not None:
+                        nursery.start_soon(part.fs.drafting.drafts.run)
                     if part.writeback is not None:
                         nursery.start_soon(part.writeback.run)
                     yield part
@@ -126,6 +129,7 @@ async def _assembled(
     writeback = None if read_only else await trio.to_thread.run_sync(_write_back, config, repository, store)
     if writeback is not None:
         await writeback.holding.refresh()
+    drafts = await trio.to_thread.run_sync(_drafts, config, repository) if writeback is not None else None
     fs = FileSystem(
         repository,
         root,
@@ -136,6 +140,7 @@ async def _assembled(
         status=status.document,
         metrics=metrics,
         writeback=writeback,
+        drafts=drafts,
         show_virtual=config.show_virtual,
     )
     operations = Operations(fs, deadline=config.timeout, ready=hello)
@@ -241,6 +246,18 @@ def _write_back(config: MountConfig, repository: Repository, store: ContentStore
     except OSError as error:
         raise MountFailed(f"{folder} cannot be written: {error.strerror}; mount with --read-only, or mend it") from None
     return writeback
+
+
+def _drafts(config: MountConfig, repository: Repository) -> Drafts | None:
+    """The drafts that the last daemon left, where the repository has such. Blocks."""
+    if not repository.capabilities.drafts:
+        return None
+    drafts = Drafts(repository, state_folder(config) / "drafts")
+    try:
+        drafts.recover()
+    except OSError as error:
+        raise MountFailed(f"the drafts of {config.source} cannot be read: {error}; mount with --read-only") from None
+    return drafts
 
 
 def owed(config: MountConfig) -> list[dict[str, object]]:

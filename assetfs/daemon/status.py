@@ -198,6 +198,8 @@ class StatusDocument:
             return Uploads()
         accounts = self.writeback.accounts
         owed = [accounts.of(staged) for staged in accounts.owed()]
+        if self.fs is not None and self.fs.drafting is not None:
+            owed += self.fs.drafting.drafts.failed()
         failed = sum(account.state == "failed" for account in owed)
         return Uploads(
             pending=len(owed) - failed,

@@ -98,6 +98,19 @@ def _recalling(
     return _limited(seconds, handler)
 
 
+def _committing(
+    handler: Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]:
+    """For rename and setxattr, which may commit a draft."""
+
+    def seconds(self: Operations, args: tuple[Any, ...]) -> float:
+        drafting = self.fs.drafting
+        commits = drafting is not None and drafting.waits(args[0], args[1])
+        return max(self.deadline, DELIVERY) if commits else self.deadline
+
+    return _limited(seconds, handler)
+
+
 class Operations(pyfuse3.Operations):
     """`deadline` is in seconds, for one operation. `ready` is called when the kernel has said hello."""
 
@@ -241,6 +254,7 @@ class Operations(pyfuse3.Operations):
         opened, attributes = await self.fs.tree.create(
             parent_inode,
             name,
+            mode=mode,
             exclusive=bool(flags & os.O_EXCL),
             truncate=bool(flags & os.O_TRUNC),
             append=bool(flags & os.O_APPEND),
@@ -251,7 +265,7 @@ class Operations(pyfuse3.Operations):
     async def mkdir(
         self, parent_inode: int, name: bytes, mode: int, ctx: pyfuse3.RequestContext
     ) -> pyfuse3.EntryAttributes:
-        return self._entry(await self.fs.tree.make_folder(parent_inode, name))
+        return self._entry(await self.fs.tree.make_folder(parent_inode, name, mode))
 
     @_guarded
     async def rmdir(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
@@ -261,7 +275,7 @@ class Operations(pyfuse3.Operations):
     async def unlink(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
         await self.fs.tree.remove_file(parent_inode, name)
 
-    @_guarded
+    @_committing
     async def rename(
         self,
         parent_inode_old: int,
@@ -288,7 +302,6 @@ class Operations(pyfuse3.Operations):
             writing=bool(flags & WRITING),
             truncate=bool(flags & os.O_TRUNC),
             append=bool(flags & os.O_APPEND),
-            blocking=not flags & os.O_NONBLOCK,
             process=_process(ctx),
         )
         return self._info(opened)
@@ -338,7 +351,7 @@ class Operations(pyfuse3.Operations):
     async def listxattr(self, inode: int, ctx: pyfuse3.RequestContext) -> list[bytes]:
         return [name.encode("utf-8", "surrogateescape") for name in await self.fs.list_xattrs(inode)]
 
-    @_guarded
+    @_committing
     async def setxattr(self, inode: int, name: bytes, value: bytes, ctx: pyfuse3.RequestContext) -> None:
         if name.startswith(FOREIGN):
             raise pyfuse3.FUSEError(errno.EOPNOTSUPP)
@@ -356,7 +369,7 @@ class Operations(pyfuse3.Operations):
     ) -> pyfuse3.EntryAttributes:
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
             raise NotPermitted("a repository has files, folders and links only")
-        return self._entry(await self.fs.tree.make_file(parent_inode, name))
+        return self._entry(await self.fs.tree.make_file(parent_inode, name, mode))
 
     @_guarded
     async def symlink(

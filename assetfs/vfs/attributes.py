@@ -53,7 +53,7 @@ def describe(
     `given_ns` is the modification time that somebody gave to this content: it is shown as it is. `links` is how many
     entries are known to lead to a file."""
     mode = _MODES[node.kind] & ~owner.umask
-    if owner.read_only or not node.rights & Rights.WRITE:
+    if owner.read_only or not node.rights & (Rights.WRITE | Rights.ANNOTATE):  # the kernel asks it for attributes, too
         mode &= ~0o222
     if node.kind is Kind.LINK:
         mode = 0o777

@@ -21,7 +21,7 @@ from assetfs.content.reader import Reader
 from assetfs.content.window import INITIAL
 from assetfs.repository import Availability, Forbidden, Kind, Node, Rights
 from assetfs.vfs.errors import BadHandle, IsAFolder, ReadOnly
-from assetfs.vfs.handles import BytesHandle, FileHandle, Handle
+from assetfs.vfs.handles import BytesHandle, DraftHandle, FileHandle, Handle
 from assetfs.vfs.inodes import Inode
 from assetfs.vfs.neighbours import Neighbours
 from assetfs.vfs.recalls import Readable, WaitingReader
@@ -72,7 +72,6 @@ class Files:
         writing: bool,
         truncate: bool,
         append: bool = False,
-        blocking: bool = True,
         process: int = 0,
     ) -> Opened:
         """Open a file for a process. Opening for writing copies nothing, and changes nothing but for `truncate`."""
@@ -92,6 +91,9 @@ class Files:
             return Opened(fs.handles.add(BytesHandle(inode, content)), keep_cache=False, direct_io=True)
         if writing:
             self._may_write(inode.node)
+        if (drafting := fs.within_draft(inode.node)) is not None:
+            return await drafting.open(inode, writing=writing, truncate=truncate)
+        if writing:
             await fs.claims.take(inode.node)
         if fs.staged_of(inode) is None and not inode.detached:
             await fs.following.revalidate(inode)
@@ -101,7 +103,7 @@ class Files:
         fs.sizes.opened(inode.parent)
         if staged is None and not truncate:
             if inode.node.availability is not Availability.ONLINE and inode.node.size != 0:
-                reader = await fs.recalls.open(inode, process=process, blocking=blocking)
+                reader = await fs.recalls.open(inode, process=process)
             else:
                 reader = await self._reader(inode)
         if reader is not None and not writing:
@@ -222,6 +224,8 @@ class Files:
                 self._left(handle.staged, writing=handle.writing)
             if handle.writing:
                 self._fs.claims.reconsider(handle.inode.node.id)
+        elif isinstance(handle, DraftHandle) and self._fs.drafting is not None:
+            self._fs.drafting.closed(handle)
         self._fs.inodes.release(handle.inode)
 
     def _left(self, staged: Staged, *, writing: bool) -> None:
@@ -244,6 +248,8 @@ class Files:
                 return await self._read(handle, offset, count)
             finally:
                 handle.inode.reads -= 1
+        if isinstance(handle, DraftHandle) and self._fs.drafting is not None:
+            return await self._fs.drafting.read(handle, offset, count)
         if isinstance(handle, BytesHandle):
             return handle.content[offset : offset + count]
         raise IsAFolder(handle.inode.node.id)
@@ -257,6 +263,9 @@ class Files:
     # ---- writing ------------------------------------------------------------------------------------------------
 
     async def write(self, number: int, offset: int, data: bytes) -> int:
+        draft = self._fs.handles.peek(number)
+        if isinstance(draft, DraftHandle) and self._fs.drafting is not None:
+            return await self._fs.drafting.write(draft, offset, data)
         handle = self._fs.handles.file(number)
         if not handle.writing:
             raise BadHandle(f"handle {number} is open for reading only")
@@ -351,3 +360,5 @@ class Files:
         if isinstance(handle, FileHandle) and handle.staged is not None and not handle.staged.gone:
             assert self._fs.writeback is not None
             await self._fs.writeback.sync(handle.staged)
+        elif isinstance(handle, DraftHandle) and self._fs.drafting is not None:
+            await self._fs.drafting.sync(handle)

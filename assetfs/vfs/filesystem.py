@@ -18,6 +18,7 @@ from assetfs.repository import Availability, Change, Kind, Node, NotFound, Repos
 from assetfs.vfs.attributes import Attributes, Ownership
 from assetfs.vfs.changes import Changes
 from assetfs.vfs.claims import Claims
+from assetfs.vfs.drafting import Drafting
 from assetfs.vfs.errors import NameTooLong, NoAttribute, NotAFolder, ReadOnly
 from assetfs.vfs.files import Files
 from assetfs.vfs.finding import Finding
@@ -36,6 +37,7 @@ from assetfs.vfs.versions import Versions
 from assetfs.vfs.virtual import FOLDER, PREFIX, Virtual, is_virtual
 from assetfs.vfs.xattrs import Xattrs, facts_of
 from assetfs.writeback.accounts import state_of
+from assetfs.writeback.drafts import Drafts, is_draft
 from assetfs.writeback.staging import Staged, is_local
 from assetfs.writeback.writeback import WriteBack
 
@@ -72,6 +74,7 @@ class FileSystem:
         status: Callable[[], object],
         metrics: Callable[[], bytes] | None = None,
         writeback: WriteBack | None = None,
+        drafts: Drafts | None = None,
         show_virtual: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -98,6 +101,7 @@ class FileSystem:
         self.links = Links(self)
         self.local = Local(clock)
         self.recalls = Recalls(self, nursery)
+        self.drafting = Drafting(self, drafts) if drafts is not None else None
         self.finding = Finding(repository, PREFIX, clock)
         self.xattrs.perform = self._perform
         self.virtual = Virtual(self.finding, self.links.place, status, writeback, metrics)
@@ -149,6 +153,10 @@ class FileSystem:
             return await self.virtual.lookup(folder, name)
         if name == FOLDER and folder.id == self.inodes.root.node.id:
             return self.virtual.folder
+        if (drafting := self.within_draft(folder)) is not None:
+            return await drafting.find(folder, name)
+        if self.drafting is not None and (draft := self.drafting.drafts.find(folder.id, name)) is not None:
+            return await self.drafting.top(draft)
         if (placed := self._placed(folder, name)) is not None:
             return placed
         if is_local(folder.id):
@@ -164,6 +172,10 @@ class FileSystem:
             overlay = self.writeback.overlay
             return None if overlay.hides(folder.id, node.id) else overlay.newest(node, asked)
         return node
+
+    def within_draft(self, node: Node) -> Drafting | None:
+        """What a draft, or something in one, is done with; None for any other node."""
+        return self.drafting if is_draft(node.id) else None
 
     def _placed(self, folder: Node, name: bytes) -> Node | None:
         """What a name leads to by what was done here."""
@@ -208,12 +220,17 @@ class FileSystem:
             raise NotAFolder(inode.node.id)
         if is_virtual(inode.node):
             entries = await self.virtual.entries(inode.node)
+        elif (drafting := self.within_draft(inode.node)) is not None:
+            entries = await drafting.entries(inode.node)
         else:
             listing = None if is_local(inode.node.id) else await self.folders.open(inode.node)
             entries = listing.entries if listing is not None else []
             if self.writeback is not None:
                 begun = listing.fetched if listing is not None else 0.0
                 entries = self.writeback.overlay.merge(inode.node.id, entries, begun)
+            if self.drafting is not None and (drafts := self.drafting.drafts.within(inode.node.id)):
+                entries = [entry for entry in entries if entry[0] not in drafts]
+                entries += [(name, await self.drafting.top(draft)) for name, draft in list(drafts.items())]
             if self._show_virtual and not is_local(inode.node.id):
                 entries = await self._with_hidden(inode, entries)
         return self.handles.add(FolderHandle(inode, entries, self.clock()))
@@ -246,7 +263,9 @@ class FileSystem:
 
     async def read_link(self, number: int) -> bytes:
         """What a link says. Raises NotPermitted for what would lead out of the mount."""
-        return await self.links.read(self.inodes.get(number))
+        inode = self.inodes.get(number)
+        drafting = self.within_draft(inode.node)
+        return await (drafting.read_link(inode) if drafting is not None else self.links.read(inode))
 
     def forget(self, number: int, lookups: int) -> None:
         self.inodes.forget(number, lookups)
@@ -265,11 +284,16 @@ class FileSystem:
         inode = self.inodes.get(number)
         if is_virtual(inode.node):
             raise NoAttribute(name)
+        if (drafting := self.within_draft(inode.node)) is not None:
+            return await drafting.get_xattr(inode, name)
         return await self.xattrs.get(inode, name)
 
     async def list_xattrs(self, number: int) -> list[str]:
         inode = self.inodes.get(number)
-        return [] if is_virtual(inode.node) else await self.xattrs.names(inode)
+        if is_virtual(inode.node):
+            return []
+        drafting = self.within_draft(inode.node)
+        return await (drafting.list_xattrs(inode) if drafting is not None else self.xattrs.names(inode))
 
     async def set_xattr(self, number: int, name: str, value: bytes | None) -> None:
         """Set an attribute; remove it with None."""
@@ -278,6 +302,8 @@ class FileSystem:
             raise ReadOnly("mounted read-only")
         if is_virtual(inode.node):
             self.virtual.command(inode.node, name, value)
+        elif (drafting := self.within_draft(inode.node)) is not None:
+            await drafting.set_xattr(inode, name, value)
         elif name == REFRESH and value is not None:
             self.following.refresh(inode)
         else:

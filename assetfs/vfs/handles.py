@@ -8,6 +8,7 @@ from assetfs.repository import Node
 from assetfs.vfs.errors import BadHandle
 from assetfs.vfs.inodes import Inode
 from assetfs.vfs.recalls import Readable
+from assetfs.writeback.drafts import DraftFolder
 from assetfs.writeback.staging import Staged
 
 
@@ -36,6 +37,16 @@ class FileHandle:
         """Its reads pass by the kernel's pages, which are another version's."""
 
 
+class DraftHandle:
+    """An open file of a draft: a file of this machine."""
+
+    def __init__(self, inode: Inode, file: int, draft: DraftFolder, *, writing: bool) -> None:
+        self.inode = inode
+        self.file = file
+        self.draft = draft
+        self.writing = writing
+
+
 class BytesHandle:
     """An open virtual file: its bytes as they were at open."""
 
@@ -44,8 +55,8 @@ class BytesHandle:
         self.content = content
 
 
-Handle = FolderHandle | FileHandle | BytesHandle
-H = TypeVar("H", FolderHandle, FileHandle, BytesHandle)
+Handle = FolderHandle | FileHandle | BytesHandle | DraftHandle
+H = TypeVar("H", FolderHandle, FileHandle, BytesHandle, DraftHandle)
 
 
 class Handles:
@@ -96,6 +107,10 @@ class Handles:
             handle.inode.handles -= 1
             self.folders -= isinstance(handle, FolderHandle)
         return handle
+
+    def of(self, inode: Inode) -> list[Handle]:
+        """The open handles on this inode."""
+        return [h for h in self._open.values() if h.inode is inode] if inode.handles else []
 
     def files_of(self, inode: Inode) -> list[FileHandle]:
         """The open handles on this inode's file."""

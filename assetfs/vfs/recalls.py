@@ -2,7 +2,8 @@
 
     fail      open wishes, and fails with EAGAIN: nothing hangs, and who comes back later finds it
     wait      open wishes and succeeds, the first read waits: a process that waits in a read can be ended, one that
-              waits in an open cannot (pyfuse3 hears of no interrupt)
+              waits in an open cannot (pyfuse3 hears of no interrupt). O_NONBLOCK means nothing here, as for any regular
+              file: grep -r and tar open all files so
     manual    open fails with ENODATA; only the backend's verb wishes
 
 Files that are opened within a tenth of a second are wished for together. Who walks through folders tells the backend
@@ -109,14 +110,14 @@ class Recalls:
 
     # ---- wishing --------------------------------------------------------------------------------------------------
 
-    async def open(self, inode: Inode, *, process: int, blocking: bool) -> WaitingReader:
+    async def open(self, inode: Inode, *, process: int) -> WaitingReader:
         """Open a file whose content is not online. Raises NotHere, NotOnline, and what the backend refuses."""
         capabilities = self._fs.repository.capabilities
         node = inode.node
         if not capabilities.recall or capabilities.recall_policy is RecallPolicy.MANUAL:
             raise NotHere(f"{node.name} is {node.availability.value}")
         await self._wish(node, self.along(process, inode))
-        if capabilities.recall_policy is RecallPolicy.FAIL or not blocking:
+        if capabilities.recall_policy is RecallPolicy.FAIL:
             raise NotOnline(f"{node.name} is being brought: try again later")
         return WaitingReader(self._fs, inode, node)
 

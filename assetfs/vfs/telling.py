@@ -32,6 +32,9 @@ class Telling:
     async def attributes(self, number: int) -> Attributes:
         """What stat(2) says now: confirmed by the server if the last time is too long ago, measured if need be."""
         inode = self._fs.inodes.get(number)
+        if (drafting := self._fs.within_draft(inode.node)) is not None:
+            await drafting.refresh(inode)
+            return self.tell(inode)
         if not is_virtual(inode.node) and self._fs.staged_of(inode) is None and not inode.detached:
             await self._fs.following.revalidate(inode)
             if inode.node.kind is Kind.FILE and not self._fs.files.pinned(number):
@@ -69,6 +72,11 @@ class Telling:
         inode = self._fs.inodes.get(number)
         if self._fs.writeback is None:
             raise ReadOnly("mounted read-only")
+        if (drafting := self._fs.within_draft(inode.node)) is not None:
+            await drafting.set_attributes(
+                inode, size=size, mtime_ns=mtime_ns, mode=mode, uid=uid, gid=gid, handle=handle
+            )
+            return await self.attributes(number)
         here = self.describe(inode)
         same = mode is None or stat.S_IMODE(mode) == stat.S_IMODE(here.mode)
         same = same and uid in (None, here.uid) and gid in (None, here.gid)
@@ -115,6 +123,10 @@ class Telling:
 
     def _describe_as(self, node: Node, number: int) -> Attributes:
         timeout = self._fs.timeouts.attributes
+        if (drafting := self._fs.within_draft(node)) is not None:
+            told = drafting.attributes(node, number, self._owner.uid, self._owner.gid, timeout)
+            if told is not None:
+                return told
         if is_virtual(node) or self._fs.local.unseen(node):
             timeout = 0.0
         node = self._fs.local.shown(node)

@@ -26,10 +26,12 @@ from assetfs.repository import (
     Unsupported,
 )
 from assetfs.vfs.attributes import Attributes
+from assetfs.vfs.drafting import Drafting
 from assetfs.vfs.errors import InvalidArgument, IsAFolder, NameTooLong, NotAFolder, NotPermitted, ReadOnly
 from assetfs.vfs.files import Opened
 from assetfs.vfs.inodes import Inode
 from assetfs.vfs.virtual import FOLDER, is_virtual
+from assetfs.writeback.drafts import is_draft
 from assetfs.writeback.staging import LOCAL, Staged, is_local
 from assetfs.writeback.writeback import WriteBack
 
@@ -78,10 +80,19 @@ class Tree:
     # ---- making -------------------------------------------------------------------------------------------------
 
     async def create(
-        self, parent: int, name: bytes, *, exclusive: bool = True, truncate: bool = False, append: bool = False
+        self,
+        parent: int,
+        name: bytes,
+        *,
+        mode: int = 0o666,
+        exclusive: bool = True,
+        truncate: bool = False,
+        append: bool = False,
     ) -> tuple[Opened, Attributes]:
         """A new file, open for writing. Without `exclusive`, one that has come there meanwhile is opened."""
         writeback, folder = self._changeable(parent, name)
+        if (drafting := self._fs.within_draft(folder.node)) is not None:
+            return await drafting.create(folder, name, mode, exclusive=exclusive, truncate=truncate)
         self._raw(name)
         there = await self._fs.find(folder.node, name)
         if there is not None:
@@ -100,19 +111,23 @@ class Tree:
             self._fs.inodes.rebind(inode, staged.node(), self._fs.clock())
         return self._fs.files.created(inode, staged, append=append), attributes
 
-    async def make_file(self, parent: int, name: bytes) -> Attributes:
+    async def make_file(self, parent: int, name: bytes, mode: int = 0o666) -> Attributes:
         """A new file, empty and open nowhere: what tar makes before it sets attributes."""
-        opened, attributes = await self.create(parent, name)
+        opened, attributes = await self.create(parent, name, mode=mode)
         self._fs.files.close(opened.handle)
         return attributes
 
-    async def make_folder(self, parent: int, name: bytes) -> Attributes:
+    async def make_folder(self, parent: int, name: bytes, mode: int = 0o777) -> Attributes:
         writeback, folder = self._changeable(parent, name)
+        if (drafting := self._fs.within_draft(folder.node)) is not None:
+            return await drafting.make_folder(folder, name, mode)
         raw = self._raw(name)
         if await self._fs.find(folder.node, name) is not None:
             raise Conflict("an entry of this name exists")
         if writeback.admission.keeps_here(folder.node.id, name):
             return self._fs.enter(writeback.create_folder(folder.node, name).node(), folder)
+        if self._fs.drafting is not None and self._fs.repository.drafts_in(folder.node, raw):
+            return await self._fs.drafting.make(folder, name)
         if not self._fs.repository.capabilities.create_folder:
             raise Unsupported("this repository makes no folders")
         self._fs.repository.admit(folder.node, raw, Kind.FOLDER)
@@ -124,6 +139,8 @@ class Tree:
         """One more name for a file."""
         writeback, folder = self._changeable(parent, name)
         inode = self._fs.inodes.get(number)
+        if (drafting := self._fs.within_draft(folder.node)) is not None:
+            return await drafting.link(inode, folder, name)
         raw = self._raw(name)
         if inode.node.kind is Kind.FOLDER or is_virtual(inode.node) or is_local(inode.node.id):
             raise NotPermitted("only files that the server has can have several names")
@@ -147,6 +164,8 @@ class Tree:
     async def symlink(self, parent: int, name: bytes, target: bytes) -> Attributes:
         """A link, where the server has such."""
         writeback, folder = self._changeable(parent, name)
+        if (drafting := self._fs.within_draft(folder.node)) is not None:
+            return await drafting.symlink(folder, name, target)
         raw = self._raw(name)
         if not self._fs.repository.capabilities.symlinks:
             raise NotPermitted("this repository has no symbolic links")
@@ -174,6 +193,12 @@ class Tree:
 
     async def remove_folder(self, parent: int, name: bytes) -> None:
         writeback, folder = self._changeable(parent, name)
+        if (drafting := self._fs.within_draft(folder.node)) is not None:
+            await drafting.remove(folder, name, is_folder=True)
+            return
+        if self._fs.drafting is not None and (draft := self._fs.drafting.drafts.find(folder.node.id, name)) is not None:
+            await self._fs.drafting.drafts.remove(draft)
+            return
         node = await self._existing(folder, name)
         if node.kind is not Kind.FOLDER:
             raise NotAFolder(node.id)
@@ -189,6 +214,9 @@ class Tree:
 
     async def remove_file(self, parent: int, name: bytes) -> None:
         writeback, folder = self._changeable(parent, name)
+        if (drafting := self._fs.within_draft(folder.node)) is not None:
+            await drafting.remove(folder, name, is_folder=False)
+            return
         node = await self._existing(folder, name)
         if node.kind is Kind.FOLDER:
             raise IsAFolder(node.id)
@@ -252,6 +280,10 @@ class Tree:
             raise InvalidArgument("only RENAME_NOREPLACE is known")
         writeback, source = self._changeable(old_parent, old)
         _, destination = self._changeable(new_parent, new)
+        if self._fs.drafting is not None and await self._renamed_draft(
+            self._fs.drafting, source, old, destination, new, flags
+        ):
+            return
         raw = self._raw(new)
         node = await self._existing(source, old)
         over = await self._fs.find(destination.node, new)
@@ -270,6 +302,27 @@ class Tree:
             self._rename_ours(writeback, node, source, destination, new, over)
         else:
             await self._rename_theirs(writeback, node, (source, old), (destination, new, raw), over)
+
+    async def _renamed_draft(
+        self, drafting: Drafting, source: Inode, old: bytes, destination: Inode, new: bytes, flags: int
+    ) -> bool:
+        """Do what is asked where a draft has to do with it; False where none has."""
+        inside = is_draft(source.node.id), is_draft(destination.node.id)
+        if all(inside):
+            await drafting.rename(source, old, destination, new, flags)
+            return True
+        if any(inside):
+            raise CrossScope("between a draft and what the server has: copy it")
+        draft = drafting.drafts.find(source.node.id, old)
+        if draft is None:
+            return False
+        if source is destination and old == new:
+            return True
+        self._raw(new)
+        if await self._fs.find(destination.node, new) is not None:
+            raise Conflict("an entry of this name exists")
+        await drafting.rename_draft(draft, source, destination, new)
+        return True
 
     def _rename_ours(
         self, writeback: WriteBack, node: Node, source: Inode, destination: Inode, new: bytes, over: Node | None

@@ -161,6 +161,22 @@ class Xattrs:
         """Whether the attribute is one that somebody may set, if not everybody."""
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self._repository.capabilities.writable)
 
+    def unaliased(self, name: str, value: bytes | None) -> tuple[str, bytes | None]:
+        """The attribute that a desktop's name stands for, and the value as it is kept."""
+        alias = self._repository.capabilities.aliases.get(name)
+        return (name, value) if alias is None else (alias.attribute, stored(alias, value))
+
+    def kept(self, name: str, value: bytes | None) -> bool:
+        """Whether an attribute of what the server does not have is kept, or ignored, as copying programs need it.
+        Raises NotSupported, ValueRejected."""
+        if not name.startswith("user."):
+            raise NotSupported(name)
+        if self._can_be_set(name):
+            if value is not None:
+                self._repository.admit_metadata({name: value})
+            return True
+        return not name.startswith((OWN, f"user.{self._repository.name}."))
+
     async def _set_fixed(self, name: str, value: bytes | None, now: bytes | None) -> None:
         """A read-only attribute: the value that is there is accepted."""
         if value is None or value != now:

@@ -438,6 +438,7 @@ class Depot(Repository):
         number = secrets.token_hex(8)
         await ledger.record(id=f"d{number}")
         incoming = self.disk.folder / f"incoming-{draft.key}"
+        await self._held("before")
         shutil.rmtree(incoming, ignore_errors=True)
         await trio.to_thread.run_sync(lambda: shutil.copytree(draft.path, incoming, symlinks=True))
         os.setxattr(incoming, ID, number.encode())
@@ -447,7 +448,15 @@ class Depot(Repository):
         if path.exists():
             raise Conflict(f"there is a {name}")
         incoming.rename(path)
+        await self._held("after")
+        if self._drafts_here:
+            shutil.rmtree(draft.path)
         return self._done(path, "created")
+
+    async def _held(self, when: str) -> None:
+        """A file `hold-before` or `hold-after` stops a commit there."""
+        while (self.disk.folder / f"hold-{when}").exists():
+            await trio.sleep(LOOK)
 
     # ---- the server's side ----------------------------------------------------------------------------------------
 
