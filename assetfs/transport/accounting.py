@@ -38,6 +38,11 @@ class Accounts:
         own = secrets.token_hex(4)
         self._ids = (f"{own}-{n}" for n in itertools.count(1))
 
+    def received(self, url: str, count: int) -> None:
+        """Bytes of an answer that was counted when it began."""
+        self.counter.received_bytes += count
+        server(url.partition("://")[2].partition("/")[0]).received_bytes += count
+
     def begin(self, label: str, method: str, url: str, pool: Pool) -> Entry:
         return Entry(self.counter, next(self._ids), label, method, url, pool)
 

@@ -85,6 +85,7 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         deadline: float | None = None,
         follow_redirects: bool = False,
+        stream: str | None = None,
     ) -> None:
         """GET `path` with `Range: bytes=start-(stop-1)` and let the body land in the sink.
 
@@ -92,6 +93,9 @@ class Transport:
         then begins later); `rules.closed_range(start, stop)` is the one for servers without quirks. `deadline` bounds
         the seconds until something lands; from then on silence of `read_timeout` ends a try. Returns when everything up
         to `stop` or the end has landed, or the sink lends no more; what has landed before an error is good.
+
+        `stream` names a content that never changes, of a server that sends on behind `stop`: a fetch of that name which
+        begins where another one ends reads on in its answer, instead of asking again.
 
         Raises what `interpret` raises, Offline, Unavailable, ProtocolViolation, VersionChanged (size or entity tag
         differ after a cut), Forbidden (plain http to another machine).
@@ -106,6 +110,7 @@ class Transport:
             headers=headers or {},
             deadline=self.options.deadline if deadline is None else deadline,
             follow_redirects=follow_redirects,
+            stream=stream,
         )
 
     async def close(self) -> None:

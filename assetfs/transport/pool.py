@@ -34,6 +34,10 @@ class Seat:
         self._wire = await self._pool.take(self._origin, fresh=fresh)
         return self._wire
 
+    def keep(self) -> None:
+        """The wire is somebody else's from now on, who closes it."""
+        self._wire = None
+
     def leave(self) -> None:
         if self._wire is not None:
             self._pool.take_back(self._wire)

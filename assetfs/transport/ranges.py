@@ -37,6 +37,7 @@ from assetfs.transport.pool import Seat, WirePool
 from assetfs.transport.proxy import proxy_for, tunnel
 from assetfs.transport.redaction import checked
 from assetfs.transport.retry import Failure, Repetitions, Stage
+from assetfs.transport.streams import WORTH, Streams
 from assetfs.transport.types import Head, Interpret, Pool, TransportOptions
 from assetfs.transport.wire import Cut, Wire, open_wire
 
@@ -99,13 +100,23 @@ class Job:
     """What one fetch asks for, apart from the offsets."""
 
     def __init__(
-        self, url: str, headers: dict[str, str], label: str, interpret: Interpret, follow_redirects: bool
+        self,
+        url: str,
+        headers: dict[str, str],
+        label: str,
+        interpret: Interpret,
+        follow_redirects: bool,
+        stream: str | None,
+        leaves: bool,
     ) -> None:
         self.url = url
         self.headers = headers
         self.label = label
         self.interpret = interpret
         self.follow_redirects = follow_redirects
+        self.stream = stream
+        self.leaves = leaves
+        """Whether the answer is left for who goes on, where there is more of it."""
 
 
 class ContentSide:
@@ -121,6 +132,7 @@ class ContentSide:
         self._accounts = accounts
         self._tls = tls
         self._pool = WirePool(options.content_connections, self._connect)
+        self._streams = Streams()
 
     async def fetch(
         self,
@@ -134,6 +146,7 @@ class ContentSide:
         headers: Mapping[str, str],
         deadline: float,
         follow_redirects: bool,
+        stream: str | None = None,
     ) -> None:
         """See `Transport.fetch`."""
         if not 0 <= start < stop:
@@ -142,7 +155,16 @@ class ContentSide:
         origin = origin_of(url)
         refuse_plaintext(origin, allowed=self._options.allow_plaintext)
         own = self._headers if origin == self._origin else {}
-        job = Job(url, merged(own, checked(headers)), label, interpret, follow_redirects)
+        leaves = stream is not None and stop - start >= WORTH
+        job = Job(url, merged(own, checked(headers)), label, interpret, follow_redirects, stream, leaves)
+        if stream is None:
+            await self._persist(job, start, stop, sink, deadline, origin)
+            return
+        async with self._streams.turn(stream, start, stop):
+            await self._persist(job, start, stop, sink, deadline, origin)
+
+    async def _persist(self, job: Job, start: int, stop: int, sink: Sink, deadline: float, origin: Origin) -> None:
+        """Try until it is done, or is not to be tried again."""
         repetitions = Repetitions(repeatable=True)
         with trio.move_on_after(deadline) as clock:
             landing = Landing(start, stop, sink, clock)
@@ -162,9 +184,10 @@ class ContentSide:
                 if wait is None:
                     raise error
                 await trio.sleep(wait)
-        raise failures.too_late(origin, label, deadline)
+        raise failures.too_late(origin, job.label, deadline)
 
     def close(self) -> None:
+        self._streams.close()
         self._pool.close()
 
     async def _connect(self, origin: Origin) -> Wire:
@@ -196,6 +219,8 @@ class ContentSide:
     async def _try(self, job: Job, landing: Landing) -> None:
         """One way from the job's URL, along its redirects, to the content. Raises Failure, RepositoryError."""
         url, headers = job.url, job.headers
+        if job.stream is not None and await self._read_on(job.stream, job, landing):
+            return
         for _ in range(MAX_REDIRECTS + 1):
             hop = await self._hop(url, headers, job, landing)
             if hop is None:
@@ -204,6 +229,32 @@ class ContentSide:
                 headers = for_another_origin(headers)
             url = hop.url
         raise ProtocolViolation(f"{origin_of(url)} redirects more than {MAX_REDIRECTS} times ({job.label})")
+
+    async def _read_on(self, stream: str, job: Job, landing: Landing) -> bool:
+        """Go on in an answer that somebody has left at the next byte. False: there is none, or it broke."""
+        left = self._streams.take(stream, landing.next)
+        if left is None:
+            return False
+        stays = False
+        try:
+            async with self._pool.seat(left.wire.origin):
+                landing.told(left.total)
+                while room := landing.lend():
+                    count = await left.reader.read_into(room)
+                    if not count:
+                        return landing.next >= landing.end
+                    landing.landed(count)
+            stays = _goes_on(job, left.reader, landing)
+            return True
+        except (Cut, trio.TooSlowError, h11.RemoteProtocolError):
+            return False
+        finally:
+            self._accounts.received(job.url, left.wire.received)
+            left.wire.received = 0
+            if stays:
+                self._streams.leave(stream, landing.next, left.wire, left.reader, left.total)
+            else:
+                left.wire.close()
 
     async def _hop(self, url: str, headers: dict[str, str], job: Job, landing: Landing) -> Hop | None:
         """One request; a second one at once where a kept connection turns out to be dead."""
@@ -225,7 +276,11 @@ class ContentSide:
             wire = await seat.wire(fresh=fresh)
             course = _Course(Stage.STALE if wire.served else Stage.SENT)
             try:
-                return await self._converse(wire, url, headers, job, landing, entry, course)
+                hop = await self._converse(wire, url, headers, job, landing, entry, course)
+                if course.left is not None and job.stream is not None:
+                    seat.keep()
+                    self._streams.leave(job.stream, landing.next, wire, course.left, landing.total)
+                return hop
             except Cut:
                 raise failures.cut(origin, job.label, course.stage) from None
             except trio.TooSlowError:
@@ -276,6 +331,9 @@ class ContentSide:
                 await _land(job, head, reader, landing, wire)
         except RepositoryError as error:
             refusal = error
+        if refusal is None and hop is None and _goes_on(job, reader, landing):
+            course.left = reader
+            return None
         await _settle(wire, reader, keeps_alive(head, response))
         if refusal is not None:
             raise refusal
@@ -289,6 +347,13 @@ class _Course:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
+        self.left: BodyReader | None = None
+        """The rest of an answer that is worth being kept."""
+
+
+def _goes_on(job: Job, reader: BodyReader, landing: Landing) -> bool:
+    """Whether there is more of an answer behind what was wanted, and it is to be left."""
+    return job.leaves and landing.next == landing.stop and bool(reader.left)
 
 
 async def _land(job: Job, head: Head, reader: BodyReader, landing: Landing, wire: Wire) -> None:

@@ -215,9 +215,9 @@ def test_communities_are_made_and_described(library: Mounted, client: MidasClien
     assert error_of(lambda: (library.path / "communities/lab/x").write_bytes(b"")) == errno.EACCES
 
 
-def test_looking_at_a_large_folder_costs_two_requests(tmp_path: Path) -> None:
+def test_what_looking_and_reading_cost(tmp_path: Path) -> None:
     with (
-        start_sandbox("midas", seed="bench", options=("--bench-files", "500", "--bench-size", "1000")) as server,
+        start_sandbox("midas", seed="bench", options=("--bench-files", "500", "--bench-size", "50000000")) as server,
         mounted(server.source, server.credential, tmp_path) as drive,
     ):
         small = drive.path / HOME / "Public/small"
@@ -235,6 +235,11 @@ def test_looking_at_a_large_folder_costs_two_requests(tmp_path: Path) -> None:
         done = drive.run(f"cat {small}/0000[1-4]?.txt")
         assert done.stdout.count(b"item") == 40
         assert server.requests()["total"] <= 2 * (40 + 64), "each once, and those that were fetched ahead"
+        server.forget()
+        large = small.parent / "large.bin"
+        digest = hashlib.md5(large.read_bytes(), usedforsecurity=False).hexdigest()
+        assert os.getxattr(large, "user.midas.md5") == digest.encode()
+        assert server.requests()["kinds"]["GET download"] == 1, "one stream, however many windows"
 
 
 def test_nobody_in_particular_looks_at_what_is_public(demo: RunningSandbox, tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Content on its way in (section 4.5).
 
 The server hears a Range header only from two browsers of long ago, and then sends from its start to the end of the
-file. So we say that we are compatible with one of them, take what is wanted of the stream and close it. A server that
-ignores the header sends the whole file, and what is before the start is skipped. A bitstream's bytes never change: its
-id is the version. A refused token and a missing right look the same, status 500: one login tells them apart.
+file. So we say that we are compatible with one of them, take what is wanted of the stream, and leave it for who wants
+the next of it: a file that is read through costs one request. A server that ignores the header sends the whole file,
+and what is before the start is skipped. A bitstream's bytes never change: its id is the version. A refused token and a
+missing right look the same, status 500: one login tells them apart.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ class Downloads:
             label="download",
             interpret=interpreter(start, stop, size),
             headers=self._agent,
+            stream=f"bitstream {bitstream}",
         )
 
 
