@@ -273,6 +273,12 @@ class Catalogue:
     async def _lists(self, asked: list[Ask]) -> Any:
         return await self._client.lists(self._project, asked, "listing")
 
+    def listed(self, what: str) -> Iterable[str]:
+        """The ids of a type that are known, in the order of their listings."""
+        if what == "folder":
+            return self._tree.folders if self._tree is not None else ()
+        return (row.id for row in self._levels[what].all(time.monotonic()))
+
     # ---- changes --------------------------------------------------------------------------------------------------
 
     def changed(self, what: str, id_: str, parents: Iterable[str]) -> None:

@@ -69,7 +69,7 @@ class Editing:
         ids: dict[str, list[str]] = {}
         for _, ref in wanted:
             ids.setdefault(_entity(ref), []).append(ref.id)
-        rows = await self._studio.rows(name, ids, described=True)
+        rows = await self._studio.descriptions(name).rows(ids)
         here = [(node, ref, rows[_entity(ref)].get(ref.id)) for node, ref in wanted]
         files = [node for node, _, row in here if row is not None and node.private.file is not None]
         stores: dict[NodeId, str] = {}

@@ -100,7 +100,8 @@ def changes_of(studio: Studio, frame: Frame) -> Iterator[Change]:
             what, _, verb = rest.partition(".")
             if what == "project":
                 studio.projects.forget(frame.project)
-                yield Change(folder=ROOT, node=f"project.{frame.project}")
+                studio.descriptions(frame.project).clear()
+                yield Change(folder=ROOT, node=f"project.{frame.project}", subtree=True)
             elif what in ENTITIES:
                 found = list(_entity(studio, frame, what, verb))
                 if not ours or what in UNFORESEEN:
@@ -142,7 +143,8 @@ def _entity(studio: Studio, frame: Frame, what: str, verb: str) -> Iterator[Chan
             continue
         _forget(studio, project, what, str(id_), parent)
         if changed and aspect in ATTRIBUTES and what != "version":
-            yield Change(node=node, kind="metadata")
+            inherited = what == "folder" and aspect == "attrib"
+            yield Change(node=node, kind="metadata", subtree=inherited)
             continue
         for folder in _folders(what, project, parent):
             yield Change(node=node, folder=folder, kind=verb, subtree=subtree)

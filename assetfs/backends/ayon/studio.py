@@ -12,6 +12,7 @@ import trio
 from assetfs.backends.ayon import nodes
 from assetfs.backends.ayon.catalogue import Catalogue
 from assetfs.backends.ayon.client import Client
+from assetfs.backends.ayon.descriptions import Descriptions
 from assetfs.backends.ayon.downloads import Downloads
 from assetfs.backends.ayon.ids import ENTITIES, Ref
 from assetfs.backends.ayon.projects import Project, Projects
@@ -49,6 +50,7 @@ class Studio:
         """Somebody follows the event stream."""
         self.swept: set[str] = set()
         """Projects that were looked through for what transfers have left."""
+        self._descriptions: dict[str, Descriptions] = {}
         self._catalogues: dict[str, Catalogue] = {}
 
     def catalogue(self, project: str) -> Catalogue:
@@ -57,15 +59,32 @@ class Studio:
             self._catalogues[project] = Catalogue(self.client, project, lambda: self.followed)
         return self._catalogues[project]
 
+    def descriptions(self, project: str) -> Descriptions:
+        """All that is known of a project's entities."""
+        if project not in self._descriptions:
+            catalogue = self.catalogue(project)
+
+            async def ask(wanted: Mapping[str, list[str]]) -> dict[str, dict[str, Any]]:
+                return await self.rows(project, wanted, described=True)
+
+            self._descriptions[project] = Descriptions(ask, catalogue.listed, lambda: self.followed)
+        return self._descriptions[project]
+
     def forget(self) -> None:
         """Anything may have changed."""
         self.projects.forget()
         for catalogue in self._catalogues.values():
             catalogue.clear()
+        for descriptions in self._descriptions.values():
+            descriptions.clear()
 
     def changed(self, what: str, project: str, id_: str, parents: Iterable[str | None]) -> None:
         """We changed an entity: its rows, and those of what it is in, are not believed any more."""
         self.catalogue(project).changed(what, id_, [parent for parent in parents if parent])
+        if what == "folder":
+            self.descriptions(project).clear()
+        else:
+            self.descriptions(project).drop(id_)
 
     # ---- rows by id -----------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from assetfs.repository import (
     RepositoryError,
 )
 from tests.ayon import Studio, unique
-from tests.contract.ayon.kit import until
+from tests.contract.ayon.kit import at, id_of, until
 from tests.contract.backends.ayon import AyonWorld
 from tests.contract.test_reading import listed
 
@@ -100,6 +100,19 @@ async def test_walking_a_project_costs_a_handful_of_requests(
     world.reset()
     await walk(here)
     assert not world.requests()
+    versions = [one for name in ("0", "1", "2", "3") for one in await products_of(repository, here, f"shot{name}")]
+    world.reset()
+    known = {id_: one for node in versions for id_, one in (await repository.metadata([node])).items()}
+    assert len(known) == 8
+    assert len(world.requests()) <= 2, "attributes come ahead of whoever goes through them, too"
+    studio.change("product", id_of(versions[0]), status="Approved")
+    await until(followed, node=versions[0].id)
+    assert (await repository.metadata([versions[0]]))[versions[0].id]["user.ayon.status"].value == b"Approved"
+
+
+async def products_of(repository: Repository, here: Node, name: str) -> list[Node]:
+    """The products of a folder."""
+    return list((await listed(repository, await at(repository, here, name, "@products"))).values())
 
 
 async def test_a_stream_that_breaks_is_said_and_nothing_old_is_believed(
