@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_OPTIONAL = re.compile(r"<([^<>]*)>")
+_OPTIONAL = re.compile(r"<((?:\{[^{}]*\}|[^<>{}])*)>")
 _KEY = re.compile(r"\{([^{}:\[\]@]+)(?:\[([^\[\]{}]+)\])?(?::((?:[^{}]|\{[^{}]*\})*))?\}")
 _COMMON = re.compile(r"\{@([^{}\[\]]+)\}")
 DEPTH = 5
