@@ -44,7 +44,7 @@ OPTION = re.compile(r"(?<![\w-])--([a-z][a-z-]+)")
 ATTRIBUTE = re.compile(r"user\.(?:assetfs|xdg|dublincore|mime_type)(?:\.\w+)?(?!\w|\()")
 ERROR_ROW = re.compile(r"^\| `(\w+)` \| (E\w+) \|", re.MULTILINE)
 
-OTHERS = {"preserve", "only-values", "xattrs", "quick", "only", "list", "name"}
+OTHERS = {"preserve", "only-values", "xattrs", "quick", "only", "list", "name", "now", "device", "cap-add"}
 """Options of cp, getfattr, tar and make bench that the pages name, and `--name` for any."""
 FAMILIES = {"user.assetfs", "user.xdg", "user.dublincore"}
 VERBS = {REFRESH, "user.assetfs.flush", "user.assetfs.retry", "user.assetfs.discard"}
