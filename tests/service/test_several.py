@@ -99,10 +99,8 @@ def test_each_has_a_journal_and_a_lock(both: Path, home: Home) -> None:
 )
 def test_what_cannot_be_put_together(home: Home, places: list[str], words: str) -> None:
     home.config.write_text('[repositories.museum]\nsource = "jama+https://h/"\ncredential_command = ["echo", "x"]\n')
-    for place in places:
-        if not place.endswith(":"):
-            home.folder(place)
-    done = home.run("mount", *places, check=False)
+    typed = [place if place.endswith(":") else str(home.folder(place)) for place in places]
+    done = home.run("mount", *typed, check=False)
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
 
