@@ -7,6 +7,7 @@ file itself. What is neither here nor on the server is OFFLINE.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -60,8 +61,8 @@ def times(row: Any) -> dict[str, Any]:
 
 
 def label(id_: str) -> str:
-    """What tells siblings of one name apart."""
-    return id_[:12]
+    """What tells siblings of one name apart: short, and of the whole id, because some share their beginning."""
+    return hashlib.blake2b(id_.encode(), digest_size=4).hexdigest()
 
 
 def folder_like(ref: Ref, name: str, row: Any = None, *, rights: Rights = Rights.ALL, open_ended: bool = False) -> Node:
@@ -157,15 +158,17 @@ def files(project_: Project, row: Representation, *, overwrite: bool = False) ->
     """The files of a representation with several."""
     seen: Counter[str] = Counter()
     nodes = []
-    for one in row.files:
+    for number, one in enumerate(row.files, 1):
         seen[one.id] += 1
         key = one.id if seen[one.id] == 1 else f"{one.id}~{seen[one.id]}"
         ref = Ref("file", project_.facts.name, (row.id, key))
-        nodes.append(_file(project_, row, one, ref, overwrite))
+        nodes.append(_file(project_, row, one, ref, overwrite, number))
     return nodes
 
 
-def _file(project_: Project, row: Representation, file: File, ref: Ref, overwrite: bool) -> Node:
+def _file(
+    project_: Project, row: Representation, file: File, ref: Ref, overwrite: bool, number: int | None = None
+) -> Node:
     stored = file.id if stored_by_us(row) and is_id(file.id) else ""
     local = None if stored else _local(project_, file.path)
     size = file.bytes if stored else file.bytes or None  # 0 is also what the server has where nobody told a size
@@ -177,7 +180,7 @@ def _file(project_: Project, row: Representation, file: File, ref: Ref, overwrit
         id=ref.node,
         kind=Kind.FILE,
         name=naming.file_name(file.path, row.name),
-        label=label(row.id if ref.what == "representation" else ref.key[1]),
+        label=label(row.id) if number is None else str(number),
         size=size,
         version=stored or f"{file.id}-{file.hash or ''}-{file.size}-{row.updated_at}",
         digest=f"{kind}:{digest}" if usual else None,
