@@ -10,7 +10,7 @@ import pytest
 
 from tests.sandboxes import RunningSandbox, start_sandbox
 
-pytest_plugins = ["tests.fixtures", "tests.writing"]
+pytest_plugins = ["tests.fixtures", "tests.writing", "tests.tape"]
 
 
 @pytest.hookimpl(tryfirst=True)

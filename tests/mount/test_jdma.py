@@ -1,105 +1,43 @@
-"""A mounted tape archive: what programs that know nothing of tape do to it, and what they get.
-
-Every test has a stage of its own on the disk that it shares with the server, and counts what the server was asked.
-"""
+"""A mounted tape archive: what programs that know nothing of tape do to it, and what they get."""
 
 from __future__ import annotations
 
-import itertools
-import random
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+import errno
+import os
+import signal
+import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from tests.jdma import Jdma, below, tree
-from tests.mounts import Mounted, mounted
-from tests.sandboxes import RunningSandbox, start_sandbox
+from tests.jdma import Jdma, below
+from tests.mounts import Mounted, ended, error_of, eventually
+from tests.tape import MANY, NEVER, Archive, new_stage, on_tape
 
 pytestmark = pytest.mark.mount
-
-QUICK = ("--poll-min", "0.1", "--poll-max", "0.5", "--recall-window", "0.3", "--auto-recall-files", "5000")
-NEVER = 3600.0
-"""Seconds that a tape may take when a test does not wait for it."""
-MANY = 1000
-_numbers = itertools.count(1)
-
-Archive = Callable[..., AbstractContextManager[Mounted]]
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[RunningSandbox]:
-    options = ("--bench-files", str(MANY), "--bench-size", "65536")
-    with start_sandbox("jdma", seed="bench", options=options) as found:
-        yield found
-
-
-@pytest.fixture
-def user(running: RunningSandbox) -> Iterator[Jdma]:
-    running.reset()
-    yield Jdma(running)
-    running.reset()
-
-
-def new_stage(user: Jdma) -> Path:
-    """A folder for a mount on the shared disk."""
-    stage = tree(user.stage / f"stage-{next(_numbers)}")
-    stage.chmod(0o700)
-    return stage
-
-
-@pytest.fixture
-def archive(user: Jdma, tmp_path: Path) -> Archive:
-    """Mount the archive, with a new stage or a given one; `recall` is what an open of an offline file does."""
-
-    @contextmanager
-    def opened(*options: str, recall: str = "wait", stage: Path | None = None) -> Iterator[Mounted]:
-        place = stage or new_stage(user)
-        words = ("--stage", str(place), "--recall", recall, *QUICK, *options)
-        with mounted(user.server.source, user.server.credential, tmp_path, *words) as drive:
-            yield drive
-
-    return opened
-
-
-def noise(size: int) -> bytes:
-    return random.Random(size).randbytes(size)
-
-
-HOLES = bytes(300_000) + noise(5000) + bytes(200_000)
-TREE = {"small_txt": b"not zeros\n", "sub__large_bin": noise(400_000), "sub__holes_bin": HOLES, "sub__empty": b""}
-
-
-def folder_of(user: Jdma, label: str) -> tuple[str, dict[str, bytes]]:
-    """A batch whose source is gone: where it is in the mount, and what it holds."""
-    source = tree(tree(user.stage / "sources") / label, **TREE)
-    truth = below(source)
-    user.batch(source, label=label, kind="MIGRATE")
-    user.server.forget()
-    return f"{user.workspace}/{label}", truth
 
 
 # ---- looking costs little, and brings nothing ------------------------------------------------------------------------
 
 
-def test_find_over_all_batches_costs_two_requests(user: Jdma, archive: Archive) -> None:
+def test_find_over_all_batches_costs_two_requests(tape: Jdma, archive: Archive) -> None:
     for number in range(3):
-        folder_of(user, f"looked at {number}")
+        on_tape(tape, f"looked at {number}")
     with archive() as drive:
-        user.server.forget()
+        tape.server.forget()
         found = drive.run("find . -type f -size +0").stdout.decode().splitlines()
         assert len([name for name in found if "/looked at" in name]) == 9
-        assert len([name for name in found if name.startswith(f"./{user.workspace}/small/")]) == MANY
-        assert user.server.requests()["kinds"] == {"GET migration": 1, "GET file": 1}
+        assert len([name for name in found if name.startswith(f"./{tape.workspace}/small/")]) == MANY
+        assert tape.server.requests()["kinds"] == {"GET migration": 1, "GET file": 1}
         drive.run("find . -ls")
         drive.run("ls -lR")
         drive.run("du -a")
-        assert user.server.requests()["total"] == 2
+        assert tape.server.requests()["total"] == 2
 
 
-def test_looking_brings_nothing(user: Jdma, archive: Archive) -> None:
-    folder, truth = folder_of(user, "only looked at")
+def test_looking_brings_nothing(tape: Jdma, archive: Archive) -> None:
+    folder, truth = on_tape(tape, "only looked at")
     with archive() as drive:
         for command in (
             "ls -lsR",
@@ -111,4 +49,112 @@ def test_looking_brings_nothing(user: Jdma, archive: Archive) -> None:
             drive.run("bash", "-O", "globstar", "-c", f'cd "$0"; {command}', folder)
         for name, content in truth.items():
             assert (drive.path / folder / name).stat().st_blocks > 0 or not content
-        assert "POST request" not in user.server.requests()["kinds"]
+        assert "POST request" not in tape.server.requests()["kinds"]
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------
+
+
+def test_grep_over_a_thousand_offline_files_costs_one_request(tape: Jdma, archive: Archive) -> None:
+    with archive() as drive:
+        tape.server.forget()
+        found = drive.run("grep", "-rc", "file 07", f"{tape.workspace}/small").stdout.decode().splitlines()
+        assert (len(found), sum(line.endswith(":1") for line in found)) == (MANY, MANY // 100)
+        assert tape.server.requests()["calls"] == {"GET": 1}
+
+
+COPIES = {
+    "tar --sparse": 'tar --sparse -cf - -C "$0" . | tar -xf - -C "$1"',
+    "rsync": 'rsync -a "$0/" "$1/"',
+    "rsync --sparse": 'rsync -a --sparse "$0/" "$1/"',
+    "cp --sparse=always": 'cp -r --sparse=always "$0/." "$1"',
+    "cp --reflink=auto": 'cp -r --reflink=auto "$0/." "$1"',
+    "dd conv=sparse": 'cd "$0"; find . -type f | while read -r f; do mkdir -p "$1/${f%/*}";'
+    ' dd status=none conv=sparse if="$f" of="$1/$f"; truncate -s $(stat -c %s "$f") "$1/$f"; done',
+}
+
+
+def copy(drive: Mounted, way: str, folder: str, to: Path) -> subprocess.CompletedProcess[bytes]:
+    """Copy a folder of the mount with a program."""
+    to.mkdir()
+    return drive.run("bash", "-o", "pipefail", "-c", COPIES[way], drive.path / folder, to, check=False)
+
+
+def test_copies_of_offline_files_have_their_bytes(tape: Jdma, archive: Archive, tmp_path: Path) -> None:
+    placed = {way: on_tape(tape, f"copied by {way.replace('/', ' ')}") for way in COPIES}
+    with archive() as drive:
+        for way, (folder, truth) in placed.items():
+            tape.server.forget()
+            done = copy(drive, way, folder, tmp_path / way)
+            assert done.returncode == 0, f"{way}: {done.stderr.decode()}"
+            assert below(tmp_path / way) == truth, way
+            asked = tape.server.requests()["calls"]
+            assert asked == {"GET": 1} or way.startswith("dd"), f"{way}: {asked}"
+
+
+@pytest.mark.parametrize("recall", ["fail", "manual"])
+def test_copies_of_files_that_do_not_come_have_no_bytes_at_all(
+    tape: Jdma, archive: Archive, tmp_path: Path, recall: str
+) -> None:
+    tape.server.switch(recall_seconds=NEVER)
+    folder, truth = on_tape(tape, f"not to be had by {recall}")
+    with archive(recall=recall) as drive:
+        for way in COPIES:
+            done = copy(drive, way, folder, tmp_path / way)
+            came = below(tmp_path / way)
+            assert done.returncode != 0 or way.startswith("dd"), way
+            assert all(content in (b"", truth[name]) for name, content in came.items() if way != "dd conv=sparse"), way
+        with (tmp_path / "all.tar").open("wb") as out:
+            subprocess.run(
+                ["tar", "--sparse", "-c", "."], cwd=drive.path / folder, stdout=out, stderr=subprocess.DEVNULL
+            )
+        with tarfile.open(tmp_path / "all.tar") as packed:
+            assert {member.name for member in packed if member.isfile()} <= {"./sub/empty"}
+
+
+def test_opening_says_try_again_and_later_it_is_there(tape: Jdma, archive: Archive) -> None:
+    folder, truth = on_tape(tape, "tried again")
+    with archive(recall="fail") as drive:
+        place = drive.path / folder / "small.txt"
+        assert error_of(place.read_bytes) == errno.EAGAIN
+        assert eventually(lambda: error_of(place.read_bytes) is None)
+        assert place.read_bytes() == truth["small.txt"]
+
+
+def test_a_manual_recall_is_an_attribute(tape: Jdma, archive: Archive) -> None:
+    folder, truth = on_tape(tape, "asked for")
+    with archive(recall="manual") as drive:
+        place = drive.path / folder
+        assert error_of((place / "small.txt").read_bytes) == errno.ENODATA
+        assert tape.server.requests()["calls"].get("GET", 0) == 0
+        os.setxattr(place, "user.jdma.recall", b"1")
+        assert eventually(lambda: all(error_of((place / name).read_bytes) is None for name in truth))
+        assert below(place) == truth
+        assert tape.server.requests()["calls"]["GET"] == 1
+        assert os.getxattr(place / "small.txt", "user.jdma.state") == b"online"
+
+
+def test_a_waiting_reader_can_be_killed(tape: Jdma, archive: Archive) -> None:
+    tape.server.switch(recall_seconds=NEVER)
+    folder, _ = on_tape(tape, "waited for")
+    with archive() as drive:
+        reader = drive.start("cat", f"{folder}/small.txt")
+        assert eventually(lambda: tape.server.requests()["calls"].get("GET") == 1)
+        reader.send_signal(signal.SIGKILL)
+        status, output, _ = ended(reader)
+        assert (status, output) == (-signal.SIGKILL, b"")
+        assert (drive.path / folder / "sub").is_dir()
+
+
+def test_copies_are_evicted_and_come_again(tape: Jdma, archive: Archive) -> None:
+    stage = new_stage(tape)
+    folder, truth = on_tape(tape, "evicted")
+    with archive(stage=stage) as drive:
+        place = drive.path / folder
+        assert below(place) == truth
+        os.setxattr(place, "user.jdma.evict", b"1")
+        assert eventually(lambda: os.getxattr(place / "small.txt", "user.jdma.state") == b"offline")
+        assert sorted(set(below(stage / "get").values())) == []
+        assert below(place) == truth
+        assert eventually(lambda: tape.server.requests()["calls"]["GET"] == 2), "the kernel may still have its pages"
+        assert eventually(lambda: os.getxattr(place / "small.txt", "user.jdma.state") == b"online")

@@ -65,10 +65,10 @@ def post(call: Call, branches: dict[Kind, Branch]) -> Fields:
 def note(call: Call, data: Fields) -> None:
     """Keep every path that a request names."""
     named = data.get("filelist")
-    paths = [*named] if isinstance(named, list) else []
-    paths += [data["target_path"]] if "target_path" in data else []
     word = str(data.get("request_type"))
-    call.db.executemany("INSERT INTO named (call, path) VALUES (?, ?)", [(word, str(path)) for path in paths])
+    rows = [(word, str(path)) for path in named] if isinstance(named, list) else []
+    rows += [(f"{word} target", str(data["target_path"]))] if "target_path" in data else []
+    call.db.executemany("INSERT INTO named (call, path) VALUES (?, ?)", rows)
 
 
 def check_storage(call: Call, storage: object, credentials: Any) -> None:
