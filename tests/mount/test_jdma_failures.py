@@ -13,27 +13,24 @@ import pytest
 from tests.jdma import Jdma, below, books, named, tree
 from tests.mounts import User, ended, error_of, eventually, mounted
 from tests.sandboxes import start_sandbox
-from tests.tape import QUICK, Archive, new_stage, on_tape
+from tests.tape import NEVER, QUICK, Archive, new_stage, on_tape
 
 pytestmark = pytest.mark.mount
 
 
-@pytest.mark.parametrize("spoiled", ["missing", "short", "corrupt"])
-def test_what_comes_back_wrongly_is_an_error_and_never_other_bytes(tape: Jdma, archive: Archive, spoiled: str) -> None:
-    folder, truth = on_tape(tape, f"comes back {spoiled}")
-    tape.server.switch(spoiled=spoiled, spoiled_paths="large")
+def test_what_comes_back_wrongly_is_an_error_and_never_other_bytes(tape: Jdma, archive: Archive) -> None:
+    ways = {way: on_tape(tape, f"comes back {way}") for way in ("missing", "short", "corrupt")}
+    fails, _ = on_tape(tape, "fails")
     with archive() as drive:
-        place = drive.path / folder
-        assert (place / "small.txt").read_bytes() == truth["small.txt"]
-        assert error_of((place / "sub/large.bin").read_bytes) == errno.EIO
-        assert os.getxattr(place / "sub/large.bin", "user.assetfs.state") == b"failed"
-
-
-def test_a_retrieval_that_fails_says_why(tape: Jdma, archive: Archive) -> None:
-    folder, _ = on_tape(tape, "fails")
-    tape.server.switch(failed_stage=102, failure="the robot has dropped it")
-    with archive() as drive:
-        place = drive.path / folder / "small.txt"
+        for way, (folder, truth) in ways.items():
+            tape.server.switch(spoiled=way, spoiled_paths="large")
+            place = drive.path / folder
+            os.setxattr(place, "user.jdma.recall", b"1")
+            assert (place / "small.txt").read_bytes() == truth["small.txt"], way
+            assert error_of((place / "sub/large.bin").read_bytes) == errno.EIO, way
+            assert os.getxattr(place / "sub/large.bin", "user.assetfs.state") == b"failed", way
+        tape.server.switch(spoiled="", failed_stage=102, failure="the robot has dropped it")
+        place = drive.path / fails / "small.txt"
         assert error_of(place.read_bytes) == errno.EIO
         assert b"the robot has dropped it" in os.getxattr(place, "user.jdma.failure")
 
@@ -66,14 +63,6 @@ def test_a_daemon_that_dies_while_somebody_waits_asks_only_once(tape: Jdma, arch
     with archive(stage=stage) as drive:
         assert (drive.path / folder / "small.txt").read_bytes() == truth["small.txt"]
         assert tape.server.requests()["calls"]["GET"] == 1
-
-
-def folder_of_stopped(tape: Jdma, label: str) -> tuple[str, dict[str, bytes]]:
-    """A batch, made although the workers are stopped."""
-    tape.server.switch(passes=-1)
-    made = on_tape(tape, label)
-    tape.server.switch(passes=0)
-    return made
 
 
 def test_a_wait_outlasts_an_outage_of_the_server(tape: Jdma, archive: Archive) -> None:
@@ -126,8 +115,6 @@ def test_only_our_own_stage_is_ever_named(tape: Jdma, archive: Archive, tmp_path
     listed |= {str(parent) for path in listed for parent in Path(path).parents}
     names = {path for path in asked_for if "/.assetfs-" not in path}
     assert names <= listed, "the server compares them with its own, and does nothing with them"
-        "names as the server lists them, which it only compares"
-    )
     assert below(outside) == {"mine.txt": b"precious\n"}
 
 
@@ -145,9 +132,20 @@ def test_an_ordinary_user_reads_what_root_has_put_there(ordinary_user: User, ope
         words = ("--stage", str(stage), "--recall", "wait", *QUICK)
         home = open_folder / "tape"
         with mounted(server.source, server.credential, home, *words, user=ordinary_user) as drive:
-            drive.run("grep", "-rq", "no such words", folder, check=False)
+            drive.run("setfattr", "-n", "user.jdma.recall", "-v", "1", folder)
             for name, content in truth.items():
                 assert drive.run("cat", f"{folder}/{name}").stdout == content
             assert server.requests()["calls"]["GET"] == 1
-            left = [path for top in (stage / "get").iterdir() for path in (top, *top.rglob("*"))]
-            assert {path.stat().st_uid for path in left} == {ordinary_user.uid}, "nothing of it stays root's"
+            drive.run("setfattr", "-n", "user.jdma.evict", "-v", "1", folder)
+            assert eventually(lambda: not list((stage / "get").iterdir())), "nothing of it stays root's"
+            server.switch(put_seconds=NEVER)
+            draft = f"{tape.workspace}/by hand"
+            drive.run(f"mkdir '{draft}' && echo alpha > '{draft}/a.txt'")
+            drive.run("setfattr", "-n", "user.jdma.commit", "-v", "put", draft)
+            [request] = [row["request_id"] for row in tape.ask("request")["requests"] if row["label"] == "by hand"]
+            tape.wait(request, 4)
+            assert drive.run("cat", f"{draft}/a.txt").stdout == b"alpha\n", "while the folder is root's"
+            server.switch(put_seconds=0.0)
+            state = ("getfattr", "--only-values", "-n", "user.jdma.stage", draft)
+            assert eventually(lambda: drive.run(*state).stdout == b"ON_STORAGE")
+            assert drive.run("cat", f"{draft}/a.txt").stdout == b"alpha\n"
