@@ -5,7 +5,9 @@ What a test puts there has a label of its own; what the server does is as it was
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -82,3 +84,10 @@ def on_tape(tape: Jdma, label: str) -> tuple[str, dict[str, bytes]]:
     tape.batch(source, label=label, kind="MIGRATE")
     tape.server.forget()
     return f"{tape.workspace}/{label}", truth
+
+
+def attribute(path: Path, name: str) -> bytes:
+    """An attribute; empty where there is no such thing at this moment."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.getxattr(path, name)
+    return b""

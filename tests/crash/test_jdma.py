@@ -131,6 +131,17 @@ def test_a_death_neither_loses_nor_doubles_an_upload(server: RunningSandbox, tmp
         all_of(pool.map(story, points(tally)))
 
 
+def test_what_was_learned_of_a_batch_does_not_hide_its_requests(server: RunningSandbox, tmp_path: Path) -> None:
+    """The folder that was uploaded is known from an earlier retrieval, and that one has been evicted."""
+    user = Jdma(server)
+    batch = user.batch(tree(user.stage / "learned", a_txt="first\n", sub__b_txt="second\n"))
+    first, second = _ids(user, batch)
+    case = Case(server, tmp_path)
+    assert not case.tell(Point("Client.get", 2, "after"), None, "bring another", first, second)
+    assert case.tell(None, None, "bring", False, second)
+    assert asked(server, (1,), case.stage / "get") == 2
+
+
 def _ids(user: Jdma, batch: int) -> list[str]:
     """The files of a batch, as the mount calls them."""
     [listed] = user.ask("file/", migration_id=batch)["migrations"]
