@@ -37,6 +37,7 @@ from assetfs.repository import (
     Kind,
     Node,
     NodeId,
+    NotAuthenticated,
     NotEmpty,
     Repository,
     RepositoryError,
@@ -378,7 +379,8 @@ class Drafts:
                 log.exception("the commit of %s failed", draft.name)
                 failure = Unavailable(f"a fault of assetfs: {type(bug).__name__}")
             draft.failure, draft.record.error = failure, str(failure)
-            unknown = failure.transient and bool(draft.record.ledger)
+            passes = failure.transient or isinstance(failure, NotAuthenticated)
+            unknown = passes and (draft.record.state is State.TAKEN or bool(draft.record.ledger))
             if not unknown:
                 log.error("the draft %s stays here: %s", draft.name, failure)
                 draft.record.state = State.DRAFT

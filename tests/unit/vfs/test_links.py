@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from assetfs.vfs.errors import NotPermitted
 from assetfs.vfs.links import harmless
 
-GOOD = {("v003", 0), ("../a", 1), ("../../a/b.txt", 2), ("a/b/c", 0), ("a//b", 0), ("..", 1), ("é/..x", 0), ("./a", 0)}
-BAD = {("../a", 0), ("../../a", 1), ("a/../b", 5), ("/etc", 5), ("", 1), ("a\0b", 1), ("./../a", 0), ("x" * 5000, 1)}
+GOOD = (("v003", 0), ("../a", 1), ("../../a/b.txt", 2), ("a/b/c", 0), ("a//b", 0), ("..", 1), ("é/..x", 0), ("./a", 0))
+BAD = (("../a", 0), ("../../a", 1), ("a/../b", 5), ("/etc", 5), ("", 1), ("a\0b", 1), ("./../a", 0), ("x" * 5000, 1))
 
 
 @pytest.mark.parametrize(("target", "depth"), GOOD)
