@@ -31,8 +31,6 @@ from assetfs.repository import (
 
 log = logging.getLogger("assetfs.jdma")
 
-AGAIN = 30.0
-"""Seconds until files are asked for again that a passing error kept from it."""
 LOOK = 60.0
 """Seconds between two looks at whether copies are still what they were."""
 
@@ -210,7 +208,7 @@ class Engine:
                 return
             log.warning("files of batch %d cannot be asked for now: %s", number, reason)
             self._recalls.put_back(
-                number, taken, self._clock() + (self._poll_min if isinstance(reason, Lost) else AGAIN)
+                number, taken, self._clock() + (self._poll_min if isinstance(reason, Lost) else self._poll_max)
             )
         except RepositoryError as reason:
             self._give_up(number, taken, reason)
