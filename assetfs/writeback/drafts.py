@@ -408,8 +408,11 @@ class Drafts:
 
     async def _done(self, draft: DraftFolder, folder: NodeId, node: Node) -> None:
         log.info("the draft %s is on the server as %s", draft.name, node.id)
-        await self._forget(draft)
+        # Without a checkpoint between: nobody must look when it is a draft no more, and nothing else yet.
+        self._lift(draft)
+        self._drafts.pop(draft.key, None)
         self.on_committed(draft, folder, node)
+        await self._forget(draft)
         draft.failure = None
         draft.decided.set()
         if not draft.record.given:

@@ -1,15 +1,14 @@
 """Handing drafts over, and following them until their batch is on storage and is what was handed over (7.7).
 
-Steps are in the draft's ledger before they are taken: the folder that the server is told, then the request, then where
-the draft's own files go. A request without an answer is looked for by its folder, which is random and used once; it is
-sent again with the same folder, which the server refuses if it has it. Nothing local is removed before the server's
-listing has been compared with what was read here.
+Steps are in the draft's ledger before they are taken: the folder that the server is told, then the request. A request
+without an answer is looked for by its folder, which is random and used once; it is sent again with the same folder,
+which the server refuses if it has it. Nothing local is removed before the server's listing has been compared with what
+was read here; the draft's own files then are the copies of the batch, where they are.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -133,7 +132,7 @@ class Commits:
         except OSError as error:
             raise NoSpace(f"{self._stage.local} cannot take it: {error.strerror}") from None
         await ledger.record(
-            source=str(source.relative_to(self._stage.local)), kind=kind.name, label=label, storage=storage, target=None
+            source=str(source.relative_to(self._stage.local)), kind=kind.name, label=label, storage=storage
         )
 
     async def _send(self, kind: RequestType, workspace: str, path: str, label: str, storage: str) -> tuple[int, int]:
@@ -180,6 +179,8 @@ class Commits:
         """Wait for the end of an upload that was taken, and make the draft's files copies of the batch. Raises
         ValueRejected where it failed: the draft is then as it was."""
         number, request = int(ledger.state["batch"]), int(ledger.state["request"])
+        if await trio.to_thread.run_sync(self._journal.has, f"draft-{draft.key}"):
+            return await self._catalogue.ask(number)  # it was through when the last daemon ended
         self.unfinished.add(number)
         while True:
             ended = await self._engine.outcome(request, number)
@@ -218,7 +219,7 @@ class Commits:
         """The draft can be changed and committed again. The failed batch is left for `user.jdma.delete`."""
         number, source = int(ledger.state["batch"]), str(ledger.state["source"])
         await trio.to_thread.run_sync(self._clear, draft.key, source)
-        await ledger.record(batch=None, request=None, source=None, target=None)
+        await ledger.record(batch=None, request=None, source=None)
         self.unfinished.discard(number)
         self._catalogue.stale()
         raise ValueRejected(f"the upload as batch {number} failed: {reason}")
@@ -229,34 +230,23 @@ class Commits:
         self._journal.remove_manifest(key)
 
     async def _take_over(self, draft: Draft, ledger: Ledger, manifest: Manifest, content: Content) -> None:
-        """The draft's files become copies of the batch: its folder is moved to where retrievals are."""
-        number = int(ledger.state["batch"])
-        if not ledger.state.get("target"):
-            target = await trio.to_thread.run_sync(self._stage.new_target, number)
-            await ledger.record(target=target.name)
-        name = str(ledger.state["target"])
-        source = str(ledger.state["source"])
-        files = _relative(content, self._server_source(source))
+        """The draft's files become copies of the batch, where they are."""
+        number, source = int(ledger.state["batch"]), str(ledger.state["source"])
+        common = self._server_source(source)
+        files = _relative(content, common)
         record = Retrieval(
-            key=name,
+            key=f"draft-{draft.key}",
             batch=number,
-            target=name,
+            target=str(draft.path.relative_to(self._stage.local)),
             items=[Item(files[e.path].pk, files[e.path].path, e.size, e.path, e.seen) for e in manifest.entries],
             after=0,
             created=time.time(),
             state=State.DONE,
-            common=self._server_source(source),
+            common=common,
         )
-
-        def move() -> None:
-            self._journal.save(record)
-            place = self._stage.local / "get" / name
-            if draft.path.exists() and not place.exists():
-                os.rename(draft.path, place)
-            self._clear(draft.key, source)
-
-        await self._engine.learn(number, record.common)
-        await trio.to_thread.run_sync(move)
+        await self._engine.learn(number, common)
+        await trio.to_thread.run_sync(self._journal.save, record)
+        await trio.to_thread.run_sync(self._clear, draft.key, source)
         self._recalls.copies.take(record, time.time())
 
     async def abandon(self, state: Mapping[str, Any]) -> None:

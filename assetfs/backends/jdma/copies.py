@@ -25,7 +25,7 @@ log = logging.getLogger("assetfs.jdma")
 
 
 class Copy(msgspec.Struct, gc=False):
-    """One copy. `target` is the folder's name in `get/`."""
+    """One copy. `target` is the folder that it lies in, below the stage."""
 
     pk: int
     batch: int
@@ -61,7 +61,7 @@ class Copies:
         copy = self._copies.get(pk)
         if copy is None:
             return None
-        return LocalContent(self._stage.local / "get" / copy.target, copy.relative, exact=True)
+        return LocalContent(self._stage.local / copy.target, copy.relative, exact=True)
 
     def used(self, pk: int, now: float) -> None:
         """Somebody opens it: it goes later than others."""
@@ -112,7 +112,7 @@ class Copies:
             return False
 
     def place(self, copy: Copy) -> Path:
-        return self._stage.local / "get" / copy.target
+        return self._stage.local / copy.target
 
     def remove(self, copy: Copy) -> bool:
         """Remove a copy's file, and the folders that are empty then. False: somebody has it open, or may not be
@@ -133,7 +133,7 @@ class Copies:
             self.stuck += copy.size
             return True
         above = place.parent
-        while above != self._stage.local / "get":
+        while above.parent != self._stage.local:
             try:
                 above.rmdir()
             except OSError:

@@ -100,12 +100,12 @@ class Engine:
             self._recalls.copies.take(record, record.created)
             if record.state in (State.DONE, State.FAILED) and record.key not in self._recalls.copies.records():
                 self._clean(record)
-            strays.pop(record.target, None)
+            strays.pop(record.target.removeprefix("get/"), None)
         self._strays = strays
 
     def _clean(self, record: Retrieval) -> None:
         """Nothing of a retrieval is of use any more. Blocks."""
-        if record.stray or self._stage.remove(self._stage.local / "get" / record.target):
+        if record.stray or self._stage.remove(self._stage.local / record.target):
             self._journal.remove(record)
 
     # ---- requests that others wait for ----------------------------------------------------------------------------

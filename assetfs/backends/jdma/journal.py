@@ -67,7 +67,7 @@ class Retrieval(msgspec.Struct, kw_only=True):
     key: str
     batch: int
     target: str
-    """The folder's name in `get/`."""
+    """The folder that it goes to, below the stage: in `get/`, or a draft's own in `drafts/`."""
     items: list[Item]
     after: int
     """The newest request of ours that the server had before this one was sent."""
@@ -130,6 +130,10 @@ class Journal:
     def save(self, record: Retrieval) -> None:
         """Durable when it returns."""
         self._write("requests", record.key, msgspec.json.encode(record))
+
+    def has(self, key: str) -> bool:
+        """Whether there is a record of this key."""
+        return (self._folder / "requests" / f"{_plain(key)}.json").exists()
 
     def remove(self, record: Retrieval) -> None:
         with contextlib.suppress(FileNotFoundError):

@@ -76,7 +76,7 @@ class Retrieving:
         record = Retrieval(
             key=target.name,
             batch=batch.id,
-            target=target.name,
+            target=f"get/{target.name}",
             items=[Item(row.file.pk, row.file.path, row.file.size) for row in rows],
             after=self.newest or 0,
             created=time.time(),

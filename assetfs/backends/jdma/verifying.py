@@ -37,7 +37,7 @@ class Verifying:
     def part(self, record: Retrieval, files: dict[int, File], first: Iterable[int]) -> list[Item]:
         """Check files of a retrieval for a while, those in `first` before others; returns those that were checked. The
         record is DONE or FAILED when none is left."""
-        place = self._stage.local / "get" / record.target
+        place = self._stage.local / record.target
         wanted = set(first)
         left = sorted((i for i in record.items if i.seen is None and not i.failure), key=lambda i: i.pk not in wanted)
         done, end = [], time.monotonic() + SLICE
@@ -73,7 +73,7 @@ class Verifying:
         record = Retrieval(
             key=name,
             batch=tree.batch,
-            target=name,
+            target=f"get/{name}",
             items=items,
             after=0,
             created=time.time(),
