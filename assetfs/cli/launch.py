@@ -27,8 +27,6 @@ import msgspec
 from assetfs.cli import mountinfo, records
 from assetfs.config import MountConfig
 from assetfs.failure import Failure, Status
-from assetfs.observe import log as logs
-from assetfs.observe import service
 
 Serve = Callable[..., int]
 """`assetfs.daemon.serve`: (config, *, ready) -> exit status."""
@@ -193,6 +191,9 @@ def foreground(config: MountConfig, serve: Serve) -> int:
 
 
 def _serve(config: MountConfig, serve: Serve, *, log: Path | None, answers: Callable[[], None]) -> int:
+    from assetfs.observe import log as logs
+    from assetfs.observe import service
+
     os.umask(0o077)
     _keep_secrets()
     for part in (config, *config.parts):

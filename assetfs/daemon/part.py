@@ -19,8 +19,8 @@ import msgspec
 import trio
 
 from assetfs import names
-from assetfs.backends import available
 from assetfs.config import MountConfig
+from assetfs.config import source as sources
 from assetfs.content.catalogue import Catalogue
 from assetfs.content.disk import DiskCache
 from assetfs.content.store import ContentStore
@@ -76,7 +76,7 @@ async def opened(
     """The repository as long as the block runs. `hello` is called when the kernel has greeted, `metrics` makes what
     `.assetfs/metrics` shows. Raises MountFailed and the errors of the repository."""
     with _locked(config):
-        backend = available()[config.address.backend]
+        backend = sources.backend(config.address.backend)
         repository = renewing(config, lambda address: backend.open(address, config.transport))
         try:
             identity = await repository.connect()

@@ -10,9 +10,16 @@ a log line or an error, one counter.
 `failures.py` are the rules, without I/O; `accounting.py` counts and logs.
 """
 
-from assetfs.transport.client import Transport
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, cast
+
 from assetfs.transport.rules import closed_range, content_range, status_error
 from assetfs.transport.types import Body, Content, Head, Interpret, Pool, RequestCounter, Response, TransportOptions
+
+if TYPE_CHECKING:
+    from assetfs.transport.client import Transport
 
 __all__ = [
     "Body",
@@ -28,3 +35,13 @@ __all__ = [
     "content_range",
     "status_error",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`Transport` brings httpx and trio along: who only asks for a backend's options does without."""
+    if name != "Transport":
+        raise AttributeError(name)
+    sys.modules.setdefault("httpx._main", cast(Any, None))  # httpx's own command line: rich and click, 50 ms and 6 MB
+    from assetfs.transport.client import Transport
+
+    return Transport

@@ -7,8 +7,8 @@ ayon+https://ann@host/      the same with a session; the credential is the passw
 from __future__ import annotations
 
 from assetfs.backends import Address, Backend, Option
-from assetfs.backends.ayon.repository import AyonRepository
 from assetfs.backends.ayon.roots import mapping
+from assetfs.repository import Repository
 from assetfs.transport import TransportOptions
 
 
@@ -44,8 +44,10 @@ OPTIONS = (
 )
 
 
-def open_repository(address: Address, options: TransportOptions) -> AyonRepository:
+def open_repository(address: Address, options: TransportOptions) -> Repository:
     """A repository that has not asked the server anything yet."""
+    from assetfs.backends.ayon.repository import AyonRepository  # only now: the options come without
+
     return AyonRepository(address, options)
 
 

@@ -7,7 +7,7 @@ jama+https://host/rpc/          all projects of an API key, each a folder
 from __future__ import annotations
 
 from assetfs.backends import Address, Backend, Option
-from assetfs.backends.jama.repository import JamaRepository
+from assetfs.repository import Repository
 from assetfs.transport import TransportOptions
 
 OPTIONS = (
@@ -29,8 +29,10 @@ OPTIONS = (
 )
 
 
-def open_repository(address: Address, options: TransportOptions) -> JamaRepository:
+def open_repository(address: Address, options: TransportOptions) -> Repository:
     """A repository that has not asked the server anything yet."""
+    from assetfs.backends.jama.repository import JamaRepository  # only now: the options come without
+
     return JamaRepository(address, options)
 
 

@@ -6,13 +6,15 @@ jdma+https://fred@host/jdma_control      fred's batches, in the folders of their
 from __future__ import annotations
 
 from assetfs.backends import Address, Backend
-from assetfs.backends.jdma.repository import JdmaRepository
 from assetfs.backends.jdma.settings import OPTIONS
+from assetfs.repository import Repository
 from assetfs.transport import TransportOptions
 
 
-def open_repository(address: Address, options: TransportOptions) -> JdmaRepository:
+def open_repository(address: Address, options: TransportOptions) -> Repository:
     """A repository that has not asked the server anything yet."""
+    from assetfs.backends.jdma.repository import JdmaRepository  # only now: the options come without
+
     return JdmaRepository(address, options)
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from assetfs.backends import Address, Backend, Option
 from assetfs.backends.midas.nodes import AUTO, DIR, FILE
-from assetfs.backends.midas.repository import MidasRepository
-from assetfs.backends.midas.revising import REPLACE, REVISION
+from assetfs.repository import Repository
 from assetfs.transport import TransportOptions
+
+REVISION, REPLACE = "revision", "replace"
+"""What a new content becomes: `overwrite`."""
 
 OPTIONS = (
     Option("appname", str, "Default", "The application name that the API key belongs to."),
@@ -32,8 +34,10 @@ OPTIONS = (
 )
 
 
-def open_repository(address: Address, options: TransportOptions) -> MidasRepository:
+def open_repository(address: Address, options: TransportOptions) -> Repository:
     """A repository that has not asked the server anything yet."""
+    from assetfs.backends.midas.repository import MidasRepository  # only now: the options come without
+
     return MidasRepository(address, options)
 
 

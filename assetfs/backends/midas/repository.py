@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from assetfs.backends import Address
-from assetfs.backends.midas import attributes
+from assetfs.backends.midas import REVISION, attributes
 from assetfs.backends.midas.catalogue import Catalogue
 from assetfs.backends.midas.client import Client
 from assetfs.backends.midas.downloads import Downloads
@@ -19,7 +19,7 @@ from assetfs.backends.midas.finding import Finding
 from assetfs.backends.midas.hidden import Hidden, is_hidden, land
 from assetfs.backends.midas.nodes import AUTO, COMMUNITIES, DIR, ROOT, USERS, Nodes, held, parse, synthetic
 from assetfs.backends.midas.places import Places
-from assetfs.backends.midas.revising import REVISION, Revising
+from assetfs.backends.midas.revising import Revising
 from assetfs.backends.midas.sending import Sender
 from assetfs.backends.midas.spool import Forgetful, Spool
 from assetfs.backends.midas.tree import Tree, check_name, file_of

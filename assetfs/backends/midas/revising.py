@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from assetfs.backends.midas import REPLACE, REVISION
 from assetfs.backends.midas.catalogue import Catalogue
 from assetfs.backends.midas.client import Client
 from assetfs.backends.midas.downloads import Downloads
@@ -31,7 +32,6 @@ from assetfs.backends.midas.tree import file_of
 from assetfs.backends.midas.wire import EMPTY_MD5, LINK, Bitstream, Item, Revision, Value, number, read
 from assetfs.repository import Conflict, Forbidden, Kind, Ledger, Node, NotFound, Source, Unsupported
 
-REVISION, REPLACE = "revision", "replace"
 """Of the option `overwrite`."""
 
 

@@ -25,7 +25,6 @@ from assetfs.repository import Busy, NotFound, RepositoryError
 
 log = logging.getLogger("assetfs.sams")
 
-MODES = ("honour", "off", "take")
 ACTION = "edit"
 LAST = 5.0
 """Seconds for giving back what is still held when the repository is closed."""

@@ -15,7 +15,7 @@ from urllib.parse import urlunsplit
 import msgspec
 
 from assetfs.backends import Address
-from assetfs.backends.sams import attributes, edits, renditions, shelves
+from assetfs.backends.sams import POLL, attributes, edits, renditions, shelves
 from assetfs.backends.sams.arranging import Arranging, check_set_name
 from assetfs.backends.sams.bundles import MOST
 from assetfs.backends.sams.client import Client
@@ -56,8 +56,6 @@ from assetfs.transport import Transport, TransportOptions
 
 log = logging.getLogger("assetfs.sams")
 
-POLL = 15.0
-"""Seconds between two looks at what others changed."""
 RESOURCES = "consume/assets"
 """What every SAMS has among its resources."""
 
