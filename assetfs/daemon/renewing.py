@@ -24,6 +24,7 @@ import trio
 from assetfs.backends import Address
 from assetfs.config import MountConfig, reread_secret
 from assetfs.failure import Failure
+from assetfs.observe.log import keep_out
 from assetfs.repository import NotAuthenticated, Page, Repository, RepositoryError, Unavailable
 
 log = logging.getLogger("assetfs")
@@ -96,6 +97,7 @@ class Renewing(Repository):
             return None
 
     async def _exchange(self, secret: str) -> bool:
+        keep_out(secret)
         fresh = self._open(msgspec.structs.replace(self._config.address, secret=secret))
         try:
             await fresh.connect()
