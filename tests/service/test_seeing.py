@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -119,6 +123,28 @@ def test_prefetch_waste_and_cache_hits_are_counted(home: Home, sandbox: RunningS
     warm = metrics(home)
     assert warm["assetfs_cache_hits_total"] >= 1
     assert warm["assetfs_read_bytes_total"] >= 6 << 20
+    home.run("umount", "museum")
+
+
+def test_the_live_view_shows_and_ends_with_ctrl_c(home: Home, demo_sandbox: RunningSandbox) -> None:
+    mount(home, demo_sandbox)
+    ours, theirs = pty.openpty()
+    live = subprocess.Popen(
+        [*home.program, "status", "--watch"], stdin=theirs, stdout=theirs, env={**home.environ, "TERM": "xterm"}
+    )
+    os.close(theirs)
+    seen = b""
+    while b"museum" not in seen:
+        seen += os.read(ours, 4096)
+    live.send_signal(signal.SIGINT)
+    os.set_blocking(ours, False)
+    deadline = time.monotonic() + 30
+    while live.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            os.read(ours, 4096)
+        time.sleep(0.05)
+    os.close(ours)
+    assert live.wait(1) == 0
     home.run("umount", "museum")
 
 
