@@ -14,6 +14,7 @@ import h11
 from assetfs.transport.types import Head
 from assetfs.transport.wire import Cut, Wire
 
+FORM = "application/x-www-form-urlencoded"
 HEAD_BUFFER = 4 << 10
 """Longest first read: heads have 200 to 1,500 bytes, and what follows in the same read is body that must be copied."""
 
@@ -37,12 +38,15 @@ class BodyReader(Protocol):
         ...
 
 
-async def ask(wire: Wire, target: str, headers: list[tuple[str, str]]) -> h11.Connection:
-    """Send a GET; the answer is to be read with what it returns."""
+async def ask(wire: Wire, target: str, headers: list[tuple[str, str]], form: bytes | None = None) -> h11.Connection:
+    """Send a GET, or a form with POST; the answer is to be read with what it returns."""
     parser = h11.Connection(h11.CLIENT)
-    head = parser.send(h11.Request(method="GET", target=target, headers=headers))
+    if form is not None:
+        headers = [*headers, ("Content-Type", FORM), ("Content-Length", str(len(form)))]
+    head = parser.send(h11.Request(method="GET" if form is None else "POST", target=target, headers=headers))
+    body = parser.send(h11.Data(form)) if form else b""
     end = parser.send(h11.EndOfMessage())
-    await wire.send((head or b"") + (end or b""))
+    await wire.send((head or b"") + (body or b"") + (end or b""))
     return parser
 
 

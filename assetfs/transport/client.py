@@ -86,6 +86,7 @@ class Transport:
         deadline: float | None = None,
         follow_redirects: bool = False,
         stream: str | None = None,
+        form: bytes | None = None,
     ) -> None:
         """GET `path` with `Range: bytes=start-(stop-1)` and let the body land in the sink.
 
@@ -93,6 +94,9 @@ class Transport:
         then begins later); `rules.closed_range(start, stop)` is the one for servers without quirks. `deadline` bounds
         the seconds until something lands; from then on silence of `read_timeout` ends a try. Returns when everything up
         to `stop` or the end has landed, or the sink lends no more; what has landed before an error is good.
+
+        `form` is sent as a POST instead: for servers that take what is asked for, and a secret, from there. It goes to
+        nobody else.
 
         `stream` names a content that never changes, of a server that sends on behind `stop`: a fetch of that name which
         begins where another one ends reads on in its answer, instead of asking again.
@@ -111,6 +115,7 @@ class Transport:
             deadline=self.options.deadline if deadline is None else deadline,
             follow_redirects=follow_redirects,
             stream=stream,
+            form=form,
         )
 
     async def close(self) -> None:

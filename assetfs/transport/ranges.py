@@ -108,6 +108,7 @@ class Job:
         follow_redirects: bool,
         stream: str | None,
         leaves: bool,
+        form: bytes | None,
     ) -> None:
         self.url = url
         self.headers = headers
@@ -115,6 +116,7 @@ class Job:
         self.interpret = interpret
         self.follow_redirects = follow_redirects
         self.stream = stream
+        self.form = form
         self.leaves = leaves
         """Whether the answer is left for who goes on, where there is more of it."""
 
@@ -147,6 +149,7 @@ class ContentSide:
         deadline: float,
         follow_redirects: bool,
         stream: str | None = None,
+        form: bytes | None = None,
     ) -> None:
         """See `Transport.fetch`."""
         if not 0 <= start < stop:
@@ -156,7 +159,7 @@ class ContentSide:
         refuse_plaintext(origin, allowed=self._options.allow_plaintext)
         own = self._headers if origin == self._origin else {}
         leaves = stream is not None and stop - start >= WORTH
-        job = Job(url, merged(own, checked(headers)), label, interpret, follow_redirects, stream, leaves)
+        job = Job(url, merged(own, checked(headers)), label, interpret, follow_redirects, stream, leaves, form)
         if stream is None:
             await self._persist(job, start, stop, sink, deadline, origin)
             return
@@ -272,7 +275,7 @@ class ContentSide:
     ) -> Hop | None:
         """Send once; land what comes, or return where it redirects to."""
         origin = origin_of(url)
-        with self._accounts.begin(job.label, "GET", url, Pool.CONTENT) as entry:
+        with self._accounts.begin(job.label, "GET" if job.form is None else "POST", url, Pool.CONTENT) as entry:
             wire = await seat.wire(fresh=fresh)
             course = _Course(Stage.STALE if wire.served else Stage.SENT)
             try:
@@ -312,7 +315,7 @@ class ContentSide:
             **(wire.forwarded or {}),
         }
         target = target_of(url) if wire.forwarded is None else url
-        parser = await ask(wire, target, list(merged(wanted, headers).items()))
+        parser = await ask(wire, target, list(merged(wanted, headers).items()), job.form if own else None)
         head, response = await read_head(wire, parser)
         course.stage = Stage.ANSWERING
         entry.outcome = str(head.status)

@@ -228,7 +228,7 @@ def test_what_looking_and_reading_cost(tmp_path: Path) -> None:
         server.forget()
         assert (small / "000007.txt").read_text() == "item 7\n"
         assert server.requests()["calls"] == {"item.get": 1}
-        assert server.requests()["kinds"]["GET download"] == 1
+        assert server.requests()["kinds"]["POST download"] == 1
         assert drive.run("cat", small / "000007.txt").stdout == b"item 7\n"
         assert server.requests()["total"] == 2, "a second time it is here"
         server.forget()

@@ -364,7 +364,9 @@ async def test_18_no_cookie_goes_with_a_download(
     await repository.remove(await repository.upload(area, "b.txt", Held(fresh()), Book()), area)  # opens a session
     world.reset()
     assert (await fetched(repository, node)).content == content
-    assert all("cookie" not in row["headers"] for row in world.requests() if row["kind"] != "page")
+    rows = [row for row in world.requests() if row["kind"] != "page"]
+    assert all("cookie" not in row["headers"] for row in rows)
+    assert {row["method"] for row in rows} == {"POST"}, "and the token is in no URL"
 
 
 async def test_19_upload_tokens_go_back_as_they_came_and_to_nobody_else(
