@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.jdma import Jdma, below
-from tests.mounts import Mounted, ended, error_of, eventually
-from tests.tape import MANY, NEVER, Archive, new_stage, on_tape
+from tests.mounts import Mounted, ended, error_of, eventually, mounted
+from tests.sandboxes import start_sandbox
+from tests.tape import MANY, NEVER, QUICK, Archive, attribute, new_stage, on_tape
 
 pytestmark = pytest.mark.mount
 
@@ -158,3 +159,21 @@ def test_copies_are_evicted_and_come_again(tape: Jdma, archive: Archive) -> None
         assert below(place) == truth
         assert eventually(lambda: tape.server.requests()["calls"]["GET"] == 2), "the kernel may still have its pages"
         assert eventually(lambda: os.getxattr(place / "small.txt", "user.jdma.state") == b"online")
+
+
+# ---- the demonstration -----------------------------------------------------------------------------------------------
+
+
+def test_of_the_demo_one_batch_is_online(tmp_path: Path) -> None:
+    with start_sandbox("jdma", seed="demo") as server:
+        words = ("--stage", server.info["stage"], "--recall", "manual", *QUICK)
+        with mounted(server.source, server.credential, tmp_path, *words) as drive:
+            place = drive.path / server.info["workspace"]
+            listed = {path: path.stat().st_size for path in place.rglob("*") if path.is_file()}
+            online = {path for path in listed if "station observations" in path.parts}
+            assert eventually(lambda: all(attribute(path, "user.jdma.state") == b"online" for path in online))
+            assert all(len(path.read_bytes()) == listed[path] for path in online)
+            offline = [path for path, size in listed.items() if path not in online and size]
+            assert (len(online), len(offline)) == (6, 33)
+            assert {error_of(path.read_bytes) for path in offline} == {errno.ENODATA}
+            assert "POST request" not in server.requests()["kinds"]
