@@ -141,7 +141,7 @@ class Linking:
     async def items(self, ref: Ref) -> list[Node]:
         """The entries of a list."""
         row = await self._list_of(ref)
-        items = sorted((edge.node for edge in row.items.edges), key=lambda item: (item.position, item.id))
+        items = sorted(row.items.edges, key=lambda item: (item.position, item.id))
         names = await self._names(
             ref.project, [(item.entity_type or row.entity_type, item.entity_id) for item in items]
         )

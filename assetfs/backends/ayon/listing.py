@@ -186,7 +186,7 @@ class Tree:
             return [[*await self._linking.way(ref), here]]
         if ref.what in ENTITIES:
             return [[*await self._way_of(ref.project, here.private.row), here]]
-        owner = Ref("version", ref.project, ref.key) if ref.what in ("review", "reviewable") else _owner(ref)
+        owner = Ref("version", ref.project, ref.key[:1]) if ref.what in ("review", "reviewable") else _owner(ref)
         (way,) = await self.locate(owner.node)
         between = await self._between(ref)
         return [[*way, *between, here]]

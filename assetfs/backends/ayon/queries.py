@@ -43,7 +43,7 @@ LIST_OF = {
 
 LINKS = "id links(first:500){edges{id direction linkType entityType entityId name author}}"
 LISTS = (
-    "id label active entityType items(first:2000){edges{node{id entityId entityType position}}"
+    "id label active entityType items(first:2000){edges{id entityId entityType position}"
     "pageInfo{hasNextPage endCursor}}"
 )
 ACTIVITIES = "activityId tags createdAt activityData"

@@ -197,6 +197,12 @@ class Rows(msgspec.Struct, Generic[T], frozen=True, rename="camel"):
     page_info: PageInfo = PageInfo()
 
 
+class Items(msgspec.Struct, frozen=True):
+    """The places of an entity list: they are the edges themselves."""
+
+    edges: list[Item] = []
+
+
 class EntityList(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A playlist or a review session."""
 
@@ -204,7 +210,7 @@ class EntityList(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     label: str = ""
     active: bool = True
     entity_type: str = ""
-    items: Rows[Item] = Rows()
+    items: Items = Items()
 
 
 class Refused(msgspec.Struct, frozen=True):
