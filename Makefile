@@ -2,7 +2,7 @@
 # make test       all tests, four files at a time: most of them wait; ARGS="-k name" for some, one after the other
 # make check      format, lint, types, import rule, unit tests: before every commit
 # make bench      beside rclone, httpx and curl
-# make test-live  the contract against the real Jama server, which it installs from PyPI and starts; skipped where that cannot be
+# make test-live  the contract against the real Jama and SAMS servers, which it installs from PyPI and starts; skipped, with the reason, where that cannot be
 # make docs       the documentation as a site, in build/site
 # make install-systemd  service units, mount helper, manual pages and shell completion (DESTDIR, PREFIX)
 # make clean      takes away what the others made here

@@ -19,6 +19,7 @@ from tests.contract.backends.midas import MidasWorld
 from tests.contract.backends.sams import SamsWorld
 from tests.contract.world import World
 from tests.live.real_jama import NotAvailableError, start_real_jama
+from tests.live.real_sams import start_real_sams
 from tests.sandboxes import RunningSandbox, start_sandbox
 
 
@@ -61,6 +62,15 @@ def _ayon(make: Callable[[RunningSandbox], World]) -> Iterator[World]:
         yield make(running)
 
 
+@contextmanager
+def _real_sams() -> Iterator[World]:
+    try:
+        with start_real_sams() as real:
+            yield SamsWorld(real, faults=False)
+    except NotAvailableError as reason:
+        pytest.skip(str(reason))
+
+
 WORLDS = {
     "ayon-workfiles": lambda: _ayon(Workfiles),
     "ayon-versions": lambda: _ayon(Versions),
@@ -71,8 +81,9 @@ WORLDS = {
     "jama-real": _real_jama,
     "midas": _midas,
     "sams": _sams,
+    "sams-real": _real_sams,
 }
-LIVE = {"jama-real"}
+LIVE = {"jama-real", "sams-real"}
 
 
 @pytest.fixture(

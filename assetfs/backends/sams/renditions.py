@@ -139,6 +139,16 @@ class Renditions:
         asset = await self._client.asset(number_of("a" + head[1:], "a"))
         return wished(asset, which) if head[:1] == WISHED else picture(asset, _of(asset, which))
 
+    async def children(self, folder: NodeId, *, creating: bool) -> list[Node]:
+        """What is in `.renditions`, or in the folder of one size in it."""
+        set_id, size = place(folder)
+        pages = self._client.walk({"term": {"set_id": set_id}}, ["_media_id"])
+        assets = [asset async for page, _ in pages for asset in page if asset.renditions]
+        if not size:
+            return [shelf(set_id, name, creating=creating) for name in names(assets)]
+        found = [(asset, by_size(asset).get(size)) for asset in assets]
+        return [picture(asset, one) for asset, one in found if one is not None]
+
     async def find(self, set_id: str, size: str, name: str) -> Node:
         """A picture that is not listed, by its name in the set. Raises NotFound."""
         stem, _, label = name.rpartition("~")

@@ -25,8 +25,9 @@ from assetfs.backends.sams.locks import Locks, session_of
 from assetfs.backends.sams.nodes import HIDDEN, ROOT, Nodes, number_of
 from assetfs.backends.sams.records import Names
 from assetfs.backends.sams.renditions import Renditions
+from assetfs.backends.sams.together import Together
 from assetfs.backends.sams.watch import Watch
-from assetfs.backends.sams.wire import Asset, Set
+from assetfs.backends.sams.wire import Asset, Root, Set
 from assetfs.backends.sams.writing import Writing, check_name
 from assetfs.names import decode
 from assetfs.repository import (
@@ -85,18 +86,6 @@ CAPABILITIES = Capabilities(
 )
 
 
-class _Child(msgspec.Struct):
-    href: str
-
-
-class _Children(msgspec.Struct):
-    child: list[_Child]
-
-
-class _Root(msgspec.Struct, rename={"links": "_links"}):
-    links: _Children
-
-
 class SamsRepository(Repository):
     """One SAMS server seen with one API key, or none where the server is open."""
 
@@ -120,6 +109,7 @@ class SamsRepository(Repository):
         poll = float(address.options.get("poll", POLL))
         self._watch = Watch(self._client, self._nodes, poll)
         self._nodes.watched = lambda: self._watch.current
+        self._together = Together(self._client)
         self._arranging = Arranging(
             self._client,
             self._nodes,
@@ -140,7 +130,7 @@ class SamsRepository(Repository):
 
     async def connect(self) -> Identity:
         try:
-            root = await self._client.get("", _Root, "connect")
+            root = await self._client.get("", Root, "connect")
         except NotAuthenticated:
             if not self._usable_key:
                 raise NotAuthenticated(
@@ -163,18 +153,22 @@ class SamsRepository(Repository):
 
     async def children(self, folder: Node) -> AsyncIterator[Page]:
         if folder.id == ROOT:
+            order: list[str] = []
             async for page in self._finding.sets():
+                order += [node.id[1:] for node in page.nodes]
                 yield page
+            self._together.order = order
             return
         if folder.id[:1] == "v":
-            yield Page(await self._pictures(folder))
+            yield Page(await self._renditions.children(folder.id, creating=self._creating))
             return
         if folder.id[:1] in shelves.BY:
             yield Page(await shelves.children(self._client, folder.id))
             return
         set_id = number_of(folder.id, "s")
         names = Names()
-        async for assets, total in self._client.walk({"term": {"set_id": set_id}}, ["_media_id"]):
+        self._together.counts = self._watch.counts()
+        async for assets, total in self._together.pages(set_id):
             if assets:
                 await self._nodes.home(set_id)
                 for asset in assets:
@@ -206,16 +200,6 @@ class SamsRepository(Repository):
             return []
         found = [shelves.Place(letter, folder[1:]).node() for letter in shelves.BY]
         return [renditions.top(folder[1:], creating=self._creating), *found]
-
-    async def _pictures(self, folder: Node) -> list[Node]:
-        """What is in `.renditions`, or in the folder of one size in it."""
-        set_id, size = renditions.place(folder.id)
-        pages = self._client.walk({"term": {"set_id": set_id}}, ["_media_id"])
-        assets = [asset async for page, _ in pages for asset in page if asset.renditions]
-        if not size:
-            return [renditions.shelf(set_id, name, creating=self._creating) for name in renditions.names(assets)]
-        found = [(asset, renditions.by_size(asset).get(size)) for asset in assets]
-        return [renditions.picture(asset, one) for asset, one in found if one is not None]
 
     async def walk(self, folder: Node) -> AsyncIterator[Listing]:
         if folder.id != ROOT:

@@ -174,6 +174,18 @@ class Destinations(msgspec.Struct, frozen=True, rename={"items": "_items"}):
     items: list[Destination]
 
 
+class Children(msgspec.Struct, frozen=True):
+    """The resources of the server."""
+
+    child: list[Link]
+
+
+class Root(msgspec.Struct, frozen=True, rename={"links": "_links"}):
+    """What every SAMS says at its root."""
+
+    links: Children
+
+
 class Refusal(msgspec.Struct, frozen=True):
     """The server's own refusals (section 4.11)."""
 

@@ -16,6 +16,7 @@ from assetfs.backends.sams.repository import SamsRepository
 from assetfs.repository import NodeId, Repository
 from assetfs.transport import TransportOptions
 from tests.contract.world import Budget, Entry, Samples, World
+from tests.live.real_sams import RealSams
 from tests.sandboxes import RunningSandbox
 
 TAGS = "user.sams.tag_names"
@@ -45,11 +46,11 @@ class SamsWorld(World):
         nested=False,
     )
     # A download may have to be asked for twice, and the record between, while an asset is not older than a second.
-    budget = Budget(connect=1, listing=1, metadata_of_many=1, small_read=3, upload=3, replace=5, measure_of_many=1)
-    faults = True
+    budget = Budget(connect=1, listing=1, metadata_of_many=1, small_read=3, upload=2, replace=2, measure_of_many=1)
 
-    def __init__(self, running: RunningSandbox) -> None:
+    def __init__(self, running: RunningSandbox | RealSams, *, faults: bool = True) -> None:
         self._running = running
+        self.faults = faults
 
     # ---- we -------------------------------------------------------------------------------------------------------
 
@@ -151,10 +152,12 @@ class SamsWorld(World):
         self._running.reset()
 
     def switch(self, **values: Any) -> None:
+        assert isinstance(self._running, RunningSandbox)
         self._running.switch(**values)
 
     def requests(self) -> list[Mapping[str, Any]]:
         return list(self._running.listing())
 
     def arm(self, fault: str, **options: Any) -> None:
+        assert isinstance(self._running, RunningSandbox)
         self._running.arm(fault, **options)
