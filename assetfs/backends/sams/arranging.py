@@ -6,6 +6,7 @@ bytes, because without them it would lose its content from sight (4.7).
 
 from __future__ import annotations
 
+import logging
 import mmap
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -24,6 +25,7 @@ from assetfs.backends.sams.watch import Edit, Watch
 from assetfs.backends.sams.wire import Asset, Destinations, Set, new_id
 from assetfs.backends.sams.writing import TRIES, Writing, check_name, check_size
 from assetfs.repository import (
+    Busy,
     Conflict,
     Fixed,
     Forbidden,
@@ -33,6 +35,8 @@ from assetfs.repository import (
     RepositoryError,
     Unavailable,
 )
+
+log = logging.getLogger("assetfs.sams")
 
 LINKED = frozenset(("state", "set_id"))
 """Fields that decide on the public link, which the answer to a change leaves out."""
@@ -60,7 +64,7 @@ class Arranging:
         self._destination = destination
         self._destinations: dict[str, str] | None = None
         self._turns: dict[str, tuple[trio.Lock, int]] = {}
-        watch.redo = self.change_asset
+        watch.confirm = self.confirm
 
     # ---- sets -----------------------------------------------------------------------------------------------------
 
@@ -192,6 +196,21 @@ class Arranging:
                     return asset
         raise Unavailable("somebody else keeps changing this asset")
 
+    async def confirm(self, asset_id: str, etag: str, decide: Edit) -> Asset | None:
+        """Look whether a change that was answered with `etag` was stored, and make it again where it was not. Returns
+        the record; None where another change of ours went out since, which had the first one's etag."""
+        async with self._turn(asset_id):
+            records = self._client.records
+            if not records.is_last(asset_id, etag):
+                return None
+            now = await self._client.asset(asset_id)
+            if not records.is_last(asset_id, etag):
+                return None
+            if now.etag == etag or not decide(now):
+                return now
+        log.warning("%s: a change was answered and not stored: it is made again", asset_id)
+        return await self.change_asset(asset_id, decide)
+
     @asynccontextmanager
     async def _turn(self, asset_id: str) -> AsyncIterator[None]:
         """One change of an asset after the other: two at once would refuse each other."""
@@ -220,9 +239,7 @@ class Arranging:
         if target.destination_name != source.destination_name:
             return await self._carry(asset, target, name)
         check_size(target, asset.length)
-        return await self._nodes.described(
-            await self.change_asset(asset.id, lambda current: _placing(current, target, name))
-        )
+        return await self._nodes.described(await self.change_asset(asset.id, _Placing(target, name)))
 
     async def _check_free(self, asset: Asset, target: Set, name: str) -> None:
         try:
@@ -249,7 +266,7 @@ class Arranging:
         self._locks.check(current)
         with tempfile.TemporaryFile() as file:
             content = await self._downloaded(current, file)
-            fields = {key: str(value) for key, value in _placing(current, target, name).items()}
+            fields = {key: str(value) for key, value in _Placing(target, name)(current).items()}
             # With an empty media id the old bytes are left alone: their id may not suit the new storage (4.7).
             fields["_media_id"] = ""
             path = f"produce/assets/{asset.id}"
@@ -300,14 +317,26 @@ def _unless_same(old: str, new_name: str) -> dict[str, Any]:
     return {} if old == new_name else {"name": new_name}
 
 
-def _placing(asset: Asset, target: Set, name: str) -> dict[str, Any]:
-    """The fields that change. A title that was the file's name follows it."""
-    changes = {} if asset.set_id == target.id else {"set_id": target.id}
-    if asset.filename != name:
-        changes["filename"] = name
-        if asset.name == asset.filename:
-            changes["name"] = name
-    return changes
+class _Placing:
+    """The fields that change for another name or set. A title that was the file's name follows it. Where somebody else
+    has taken the asset elsewhere meanwhile, it stays there."""
+
+    def __init__(self, target: Set, name: str) -> None:
+        self._target = target
+        self._name = name
+        self._from: tuple[str, str] | None = None
+
+    def __call__(self, asset: Asset) -> dict[str, Any]:
+        here, there = (asset.set_id, asset.filename), (self._target.id, self._name)
+        self._from = self._from or here
+        if here not in (self._from, there):
+            raise Busy("somebody else has moved or renamed the file meanwhile")
+        changes = {} if asset.set_id == self._target.id else {"set_id": self._target.id}
+        if asset.filename != self._name:
+            changes["filename"] = self._name
+            if asset.name == asset.filename:
+                changes["name"] = self._name
+        return changes
 
 
 class _NoLedger:

@@ -161,7 +161,7 @@ class Bundles:
         ids = ",".join(asset.id for asset in bundle.assets.values())
         path = f"consume/assets/compressed_binary/{ids}"
         try:
-            await self._client.transport.fetch(path, 0, bundle.size, bundle, label="bundle", interpret=interpret)
+            await self._client.fetch(path, 0, bundle.size, bundle, label="bundle", interpret=interpret)
             sound = await trio.to_thread.run_sync(lambda: {one for one in bundle.assets if bundle.is_sound(one)})
             now = await self._client.assets([asset.id for asset in bundle.assets.values()], "bundle check")
             bundle.good = sound & {asset.media_id for asset in now}

@@ -14,12 +14,13 @@ from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import msgspec
+import trio
 
 from assetfs.backends.sams.errors import refusal
 from assetfs.backends.sams.records import Records
 from assetfs.backends.sams.wire import Asset, Assets, Set, Sets, is_id, new_id
-from assetfs.repository import NotFound, ProtocolViolation, Source
-from assetfs.transport import Pool, Response, Transport
+from assetfs.repository import NotFound, ProtocolViolation, Sink, Source
+from assetfs.transport import Interpret, Pool, Response, Transport
 
 T = TypeVar("T")
 
@@ -28,6 +29,8 @@ SETS_PER_PAGE = 200
 BY_ID = quote('[("_id",1)]', safe="")
 PAGE = 2000
 """Assets per request: 1 to 4 MB of JSON."""
+DOWNLOADS = 6
+"""At a time. The server's workers take one request each, and there are few of them (section 2)."""
 IDS_PER_SEARCH = 100
 """33 bytes each in the request line."""
 PIECE = 1 << 20
@@ -41,12 +44,18 @@ class Client:
     def __init__(self, transport: Transport, user_id: str | None) -> None:
         self.transport = transport
         self.records = Records()
+        self._lines = trio.CapacityLimiter(DOWNLOADS)
         self._author = f"?external_user_id={quote(user_id, safe='')}" if user_id else ""
         self.server_time: float | None = None
         """The server's clock at its last answer, in whole seconds since the epoch."""
 
     async def close(self) -> None:
         await self.transport.close()
+
+    async def fetch(self, path: str, start: int, stop: int, sink: Sink, *, label: str, interpret: Interpret) -> None:
+        """Content: `Transport.fetch`, as many at a time as the server has workers for."""
+        async with self._lines:
+            await self.transport.fetch(path, start, stop, sink, label=label, interpret=interpret)
 
     # ---- reading --------------------------------------------------------------------------------------------------
 
@@ -212,6 +221,7 @@ class Client:
     def _noted(self, document: T) -> T:
         """The answer to a change is the whole document as it is now."""
         if isinstance(document, Asset):
+            self.records.answered(document.id, document.etag)
             return cast(T, self.records.note(document, exact=True))
         return document
 

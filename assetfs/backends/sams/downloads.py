@@ -126,7 +126,7 @@ class Downloads:
                 raise VersionChanged(f"the file has {body.total} bytes now, and had {asset.length}")
             return body
 
-        await self._client.transport.fetch(_path(asset), start, stop, sink, label="download", interpret=interpret)
+        await self._client.fetch(_path(asset), start, stop, sink, label="download", interpret=interpret)
 
     def _judging(self, asset: Asset, known: str | None, *, sure: bool = False) -> Interpret:
         def judge(head: Head) -> Body:
@@ -167,7 +167,7 @@ class Downloads:
 
         path = f"consume/assets/compressed_binary/{asset.id}?v={quote(asset.media_id)}"
         inner = _Member(sink, before, asset.length)
-        fetch = self._client.transport.fetch
+        fetch = self._client.fetch
         await fetch(path, before + start, before + stop, inner, label="archive", interpret=interpret)
 
     async def _still_there(self, asset: Asset) -> Asset:

@@ -54,14 +54,19 @@ class Locks:
         return self._mode != "off"
 
     async def claim(self, asset_id: str) -> None:
-        """Somebody is about to write an asset. Raises Busy where it is locked. Without a user the server takes no
-        locks of ours."""
-        if self._mode == "take" and self._user:
-            await self.take(asset_id)
-        else:
+        """Somebody is about to write an asset. Raises Busy where it is locked. A server that is away is not waited for.
+        Without a user it takes no locks of ours."""
+        try:
+            if self._mode == "take" and self._user:
+                await self.take(asset_id)
+                return
             known = self._client.records.get(asset_id)
             if known is None or not self.may_change(known):
                 self.check(await self._client.asset(asset_id))
+        except RepositoryError as error:
+            if not error.transient:
+                raise
+            log.warning("%s is written without a look at its lock: %s", asset_id, error)
 
     def check(self, asset: Asset) -> None:
         """Raise Busy where somebody else is editing the asset."""
@@ -107,6 +112,7 @@ class Locks:
             told = await self._client.patch(path, body, Locked, what)
             fresh = {name: getattr(told, name) for name in Locked.__struct_fields__ if name != "versioncreated"}
             records = self._client.records
+            records.answered(asset.id, told.etag)
             known, exact = records.get(asset.id) or asset, records.get(asset.id, exact=True) is not None
             records.note(msgspec.structs.replace(known, **fresh), exact=exact)
 

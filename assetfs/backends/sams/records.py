@@ -52,6 +52,7 @@ class Records:
     def __init__(self) -> None:
         self._known: LRUCache[str, tuple[Asset, bool, int]] = LRUCache(KEPT)
         self._underway: Counter[str] = Counter()
+        self._answers: LRUCache[str, str] = LRUCache(KEPT)
         self.moment = 0
         """Goes on with every document that is noted."""
         self._names: dict[str, Names] = {}
@@ -90,6 +91,14 @@ class Records:
         finally:
             self._underway[asset_id] -= 1
             self._underway += Counter()  # those at 0 go
+
+    def answered(self, asset_id: str, etag: str) -> None:
+        """The server has answered a change of ours with this etag."""
+        self._answers[asset_id] = etag
+
+    def is_last(self, asset_id: str, etag: str) -> bool:
+        """Whether the change that was answered so is our last one of the asset, and no other is on its way."""
+        return asset_id not in self._underway and self._answers.get(asset_id) == etag
 
     def ours(self, asset_id: str, since: int) -> bool:
         """Whether we are changing an asset, or have learned something of it after the moment `since`."""

@@ -192,7 +192,7 @@ class Renditions:
         asked = "&".join(f"{name}={value}" for name, value in sides.items() if value)
         path = f"consume/assets/images/{asset.id}?{asked}&keep_proportions={int(bool(params.keep_proportions))}"
         try:
-            await self._client.transport.fetch(
+            await self._client.fetch(
                 path, start, stop if size is None else min(stop, size), sink, label="rendition", interpret=interpret
             )
         except NotFound:

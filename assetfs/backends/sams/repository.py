@@ -7,7 +7,6 @@ more than the ten thousand that a search shows.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlunsplit
@@ -46,7 +45,6 @@ from assetfs.repository import (
     Page,
     ProtocolViolation,
     Repository,
-    RepositoryError,
     Rights,
     Sink,
     Source,
@@ -54,8 +52,6 @@ from assetfs.repository import (
     Usage,
 )
 from assetfs.transport import Transport, TransportOptions
-
-log = logging.getLogger("assetfs.sams")
 
 RESOURCES = "consume/assets"
 """What every SAMS has among its resources."""
@@ -347,12 +343,7 @@ class SamsRepository(Repository):
     async def claim(self, node: Node) -> None:
         if not self.capabilities.claims:
             await super().claim(node)
-        try:
-            await self._locks.claim(number_of(node.id, "a"))
-        except RepositoryError as error:
-            if not error.transient:
-                raise
-            log.warning("%s is written without a look at its lock: %s", node.name, error)
+        await self._locks.claim(number_of(node.id, "a"))
 
     async def release(self, node: NodeId) -> None:
         if not self.capabilities.claims:

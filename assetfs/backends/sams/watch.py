@@ -45,7 +45,7 @@ class _Count(msgspec.Struct, frozen=True):
 
 
 class Watch:
-    """One look after the other. `interval` is in seconds; `redo` makes a change again that was lost."""
+    """One look after the other. `interval` is in seconds; `confirm` looks at a change of ours, and mends it."""
 
     def __init__(self, client: Client, nodes: Nodes, interval: float) -> None:
         self._client = client
@@ -57,7 +57,7 @@ class Watch:
         self._hurry = trio.Event()
         self._looked = -math.inf
         self.listening = False
-        self.redo: Callable[[str, Edit], Awaitable[object]] | None = None
+        self.confirm: Callable[[str, str, Edit], Awaitable[Asset | None]] | None = None
 
     @property
     def current(self) -> bool:
@@ -172,20 +172,16 @@ class Watch:
         self._hurry = trio.Event()
         while self._unsure:
             asset_id, (etag, edit) = next(iter(self._unsure.items()))
-            known = self._client.records.get(asset_id)
             try:
-                now = await self._client.asset(asset_id)
-                if now.etag != etag and edit(now) and self.redo is not None:
-                    log.warning("%s: a change was answered and not stored: it is made again", asset_id)
-                    await self.redo(asset_id, edit)
+                now = await self.confirm(asset_id, etag, edit) if self.confirm is not None else None
             except (NotFound, Busy):
-                pass  # somebody else has changed the same thing since: what they wrote is newer
+                now = None  # somebody else has changed the same thing since: what they wrote is newer
             except RepositoryError as error:
                 if error.transient:
                     raise
                 log.error("%s: a change was answered and not stored, and cannot be made again: %s", asset_id, error)
-            else:
-                if known is not None and known.etag != now.etag:
-                    yield Change(node=f"a{asset_id}", folder=f"s{now.set_id}", kind="modified")
+                now = None
+            if now is not None and now.etag != etag:
+                yield Change(node=f"a{asset_id}", folder=f"s{now.set_id}", kind="modified")
             if self._unsure.get(asset_id, ("", edit))[0] == etag:
                 del self._unsure[asset_id]

@@ -10,11 +10,12 @@ something that needs its etag has shown it: the removal of the renditions of the
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from assetfs.backends.sams.client import Client
-from assetfs.backends.sams.downloads import Downloads
+from assetfs.backends.sams.downloads import Downloads, breaks_headers
 from assetfs.backends.sams.errors import IdTaken, Stale
 from assetfs.backends.sams.locks import Locks
 from assetfs.backends.sams.nodes import Nodes
@@ -31,6 +32,8 @@ from assetfs.repository import (
     Unavailable,
 )
 
+log = logging.getLogger("assetfs.sams")
+
 TRIES = 5
 """How often a change is made again because somebody else changed the document meanwhile."""
 
@@ -43,6 +46,7 @@ class Writing:
         self._nodes = nodes
         self._downloads = downloads
         self._locks = locks
+        self._warned = False
 
     async def check_name(self, folder: Set, name: str) -> None:
         """Raise Conflict where the set has an asset of this name: the server would not mind (section 8). What the
@@ -58,6 +62,9 @@ class Writing:
         """A new asset. See `Repository.upload`."""
         check_name(name)
         check_size(folder, source.size)
+        if breaks_headers(name) and not self._warned:
+            self._warned = True
+            log.warning("SAMS itself cannot serve files with names such as %s: they are read from archives here", name)
         asset_id = str(ledger.state.get("asset", ""))
         made = await self._made(asset_id, source) if asset_id else None
         if made is not None:
