@@ -30,7 +30,7 @@ from assetfs.repository import (
     Unsupported,
     ValueRejected,
 )
-from tests.contract.doubles import fetched
+from tests.contract.doubles import Book, Held, fetched
 from tests.jdma_service import Service, adler32, content, files
 from tests.sandboxes import start_sandbox
 
@@ -514,3 +514,92 @@ def test_the_policy_is_the_options(service: Service) -> None:
     assert service.repository(None).capabilities.recall_policy is RecallPolicy.FAIL
     waiting = service.repository(None, recall="wait", recall_wait=7.0).capabilities
     assert (waiting.recall_policy, waiting.recall_wait) == (RecallPolicy.WAIT, 7.0)
+
+
+async def test_what_is_not_declared_is_unsupported_and_asks_nothing(service: Service, stage: Path) -> None:
+    number = service.batch(DATA)
+    async with service.opened(stage) as repository:
+        batch, workspace = await repository.stat(f"b{number}"), await repository.stat(f"w:{service.workspace}")
+        file = (await files(repository, number))["a.txt"]
+        service.running.forget()
+        for attempt in (
+            repository.measure([file]),
+            repository.create_folder(workspace, "new"),
+            repository.upload(batch, "new.txt", Held(b"x"), Book()),
+            repository.replace(file, batch, Held(b"x"), Book()),
+            repository.link(file, batch, "again.txt"),
+            repository.symlink(batch, "link", "a.txt", file),
+            repository.set_times(file, 0),
+            repository.hidden(batch, ".x"),
+            repository.tags(),
+        ):
+            with pytest.raises(Unsupported):
+                await attempt
+        with pytest.raises(Unsupported):
+            repository.search("a")
+        assert service.total() == 0
+
+
+async def test_every_way_to_a_node(service: Service, stage: Path) -> None:
+    number = service.batch(DATA, "located")
+    async with service.opened(stage) as repository:
+        found = await files(repository, number)
+        (way,) = await repository.locate(found["sub/deep/c.txt"].id)
+        assert [node.name for node in way] == [service.workspace, "located", "sub", "deep", "c.txt"]
+        (way,) = await repository.locate(f"b{number}/sub/deep")
+        assert [node.name for node in way] == [service.workspace, "located", "sub", "deep"]
+        assert list(await repository.locate("root")) == [[]]
+
+
+async def test_what_an_action_costs(service: Service, stage: Path) -> None:
+    number = service.batch({f"{n}.txt": b"%d" % n for n in range(50)}, "counted")
+    repository = service.repository(stage)
+    service.running.forget()
+    await repository.connect()
+    assert service.running.requests()["kinds"] == {"GET user": 1}
+    await repository.close()
+    async with service.opened(stage) as repository:
+        service.running.forget()
+        batch = await repository.stat(f"b{number}")
+        assert service.running.requests()["kinds"] == {"GET migration": 1}
+        found = await files(repository, number)
+        assert service.running.requests()["kinds"] == {"GET migration": 1, "GET file": 1}
+        await repository.metadata([batch, *found.values()])
+        assert service.total() == 2
+        await repository.attribute(batch, "user.jdma.external_id")
+        await repository.attribute(batch, "user.jdma.external_id")
+        assert service.total() == 3
+        service.running.forget()
+        await repository.recall(list(found.values()))
+        with trio.fail_after(30):
+            for node in found.values():
+                await repository.recalled(node)
+        kinds = service.running.requests()["kinds"]
+        assert kinds.pop("GET request") <= 20, "one list per interval, whatever is on its way"
+        assert kinds == {"POST request": 1}
+        service.running.forget()
+        for node in found.values():
+            assert content(await repository.stat(node.id))
+        assert service.total() == 0
+
+
+async def test_a_request_that_the_server_has_forgotten_is_judged_by_the_disk(service: Service, stage: Path) -> None:
+    number = service.batch(DATA)
+    service.running.switch(passes=0)
+    async with service.opened(stage) as repository:
+        node = (await files(repository, number))["a.txt"]
+        await repository.recall([node])
+        with trio.fail_after(30):
+            while not [record for record in journal(stage) if record.request]:
+                await trio.sleep(0.02)
+    request = service.made(1)[-1]["request_id"]
+    service.running.switch(passes=-1)
+    service.ended(request)
+    service.running.switch(clock=10 * 86400.0)
+    with trio.fail_after(30):
+        while request in [one["request_id"] for one in service.made(1)]:
+            await trio.sleep(0.05)
+    async with service.opened(stage) as repository:
+        with trio.fail_after(30):
+            await files(repository, number)
+            assert content(await repository.recalled(node)) == DATA["a.txt"]

@@ -300,3 +300,20 @@ async def test_a_draft_that_is_thrown_away_leaves_nothing(service: Service, stag
         assert os.listdir(stage / "put")
         await repository.abandon(book.state)
         assert os.listdir(stage / "put") == []
+
+
+async def test_an_upload_that_the_server_has_forgotten_is_judged_by_its_batch(service: Service, stage: Path) -> None:
+    service.running.switch(passes=0)
+    async with service.opened(stage) as repository:
+        draft, folder, book = drafted(repository, service), await place(repository, service), Book()
+        await repository.commit_draft(draft, folder, draft.name, b"put", book)
+    service.running.switch(passes=-1)
+    service.ended(book.state["request"])
+    service.running.switch(clock=10 * 86400.0)
+    with trio.fail_after(30):
+        while book.state["request"] in [one["request_id"] for one in service.made(0)]:
+            await trio.sleep(0.05)
+    async with service.opened(stage) as repository:
+        with trio.fail_after(30):
+            node = await repository.finish_draft(draft, folder, draft.name, book)
+        assert node.id == f"b{book.state['batch']}"
