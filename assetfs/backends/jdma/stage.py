@@ -81,7 +81,9 @@ class Stage:
 
     def make(self, folder: Path) -> None:
         """A private folder of ours, if it is not there yet. It belongs to whom the stage belongs to, also where root
-        mounts: the server looks at the owner."""
+        mounts: the server looks at the owner. Raises BadStage where a link stands in the way."""
+        if folder.parent != self.local and os.path.islink(folder.parent):
+            raise BadStage(f"{folder.parent} is in the way: it should be a folder")
         with suppress(FileExistsError):
             os.mkdir(folder, PRIVATE)
             if self._owner is not None and os.geteuid() == 0:

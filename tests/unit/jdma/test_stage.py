@@ -85,6 +85,15 @@ def test_paths_outside_and_over_links_are_refused(stage: Stage, tmp_path: Path) 
             stage.server_path(place)
 
 
+def test_nothing_is_made_through_a_link(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (stage.local / "put").rmdir()
+    os.symlink(tmp_path / "outside", stage.local / "put")
+    with pytest.raises(BadStage):
+        stage.new_source("run")
+    assert os.listdir(tmp_path / "outside") == []
+
+
 @pytest.mark.parametrize("server", ["relative", "/gws/../etc", "/", "", "//x"])
 def test_a_server_path_that_is_none_is_refused(tmp_path: Path, server: str) -> None:
     if server == "":
