@@ -41,6 +41,8 @@ PATIENCE = 15.0
 PONG = 10.0
 LET_IN = 20.0
 """Seconds until the first message: refused clients are shut out after three to eight."""
+SOON = 0.2
+"""Seconds until it is looked again whether a publish is over."""
 LONGEST = 4 << 20
 """Bytes of one message."""
 ATTRIBUTES = frozenset(
@@ -77,10 +79,19 @@ async def follow(studio: Studio) -> AsyncGenerator[Change, None]:
         studio.forget()
         studio.followed = True
         yield Change()
+        held: list[Change] = []
         while True:
-            frame = await socket.receive()
-            for change in changes_of(studio, frame):
-                yield change
+            # The mount must not be told of a folder while it is being changed there: whoever publishes waits in it.
+            if held and not studio.publishing:
+                told, held = held, []
+                for change in told:
+                    yield change
+            frame = await socket.receive(SOON if held else None)
+            for change in changes_of(studio, frame) if frame is not None else ():
+                if studio.publishing and frame is not None and frame.sender == client.sender:
+                    held.append(change)
+                else:
+                    yield change
     finally:
         studio.followed = False
         await socket.close()
@@ -219,11 +230,14 @@ class _Socket:
         """One JSON message."""
         await self._out(TextMessage(data=msgspec.json.encode(message).decode()))
 
-    async def receive(self) -> Frame:
-        """The next event or heartbeat; silence is broken by a ping. Raises Unavailable, NotAuthenticated."""
+    async def receive(self, limit: float | None = None) -> Frame | None:
+        """The next event or heartbeat; None when there is none within `limit` seconds. Without one, silence is broken
+        by a ping. Raises Unavailable, NotAuthenticated."""
         while True:
             try:
-                event = await self._within(PATIENCE)
+                event = await self._within(PATIENCE if limit is None else limit)
+                if event is None and limit is not None:
+                    return None
                 if event is None:
                     await self._out(Ping())
                     event = await self._within(PONG)

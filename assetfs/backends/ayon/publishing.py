@@ -119,6 +119,22 @@ class Publishing:
         describes: Mapping[str, dict[str, Any]],
         ledger: Ledger,
     ) -> Version:
+        self._studio.publishing += 1
+        try:
+            return await self._steps(product, number, pieces, sources, about, describes, ledger)
+        finally:
+            self._studio.publishing -= 1
+
+    async def _steps(
+        self,
+        product: Node,
+        number: int | None,
+        pieces: Sequence[Piece],
+        sources: Mapping[str, Source],
+        about: dict[str, Any],
+        describes: Mapping[str, dict[str, Any]],
+        ledger: Ledger,
+    ) -> Version:
         ref = parse(product.id)
         project = await self._studio.projects.get(ref.project)
         row: Product = await self._studio.row(ref)

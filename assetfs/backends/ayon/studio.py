@@ -50,6 +50,8 @@ class Studio:
         """Somebody follows the event stream."""
         self.swept: set[str] = set()
         """Projects that were looked through for what transfers have left."""
+        self.publishing = 0
+        """How many publishes of ours are under way."""
         self._descriptions: dict[str, Descriptions] = {}
         self._catalogues: dict[str, Catalogue] = {}
 

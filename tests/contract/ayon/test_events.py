@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 import trio
@@ -15,8 +16,9 @@ from assetfs.repository import (
     RepositoryError,
 )
 from tests.ayon import Studio, unique
-from tests.contract.ayon.kit import at, id_of, until
+from tests.contract.ayon.kit import at, draft, id_of, until
 from tests.contract.backends.ayon import AyonWorld
+from tests.contract.doubles import Book
 from tests.contract.test_reading import listed
 
 
@@ -67,6 +69,20 @@ async def test_our_own_echoes_are_not_told(
     change = await until(followed, folder=place.id)
     assert change.node == f"folder.{studio.project}.{theirs}"
     assert followed.statistics().current_buffer_used == 0
+
+
+async def test_a_publish_of_ours_is_told_when_it_is_over(
+    studio: Studio,
+    repository: Repository,
+    product: Node,
+    tmp_path: Path,
+    followed: trio.MemoryReceiveChannel[Change],
+) -> None:
+    """Not before: the mount waits in that folder."""
+    await repository.commit_draft(draft(tmp_path, a__abc=b"abc"), product, "next", b"", Book())
+    assert not followed.statistics().current_buffer_used
+    await until(followed, folder=product.id)
+    assert set(await listed(repository, product)) == {"v001", "latest"}
 
 
 async def test_walking_a_project_costs_a_handful_of_requests(
