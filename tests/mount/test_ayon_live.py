@@ -86,12 +86,14 @@ def test_a_folder_that_is_made_renamed_moved_and_deleted(show: Mounted, colleagu
     assert eventually(lambda: not (show.path / "demo/shots/sh0050").exists())
 
 
-def test_attributes(show: Mounted, colleague: OfficialClient) -> None:
+def test_attributes_own_and_inherited(show: Mounted, colleague: OfficialClient) -> None:
     path = "demo/shots/sq010/sh0020"
-    assert attribute(show, path, "status") == "Not ready"
+    assert (attribute(show, path, "status"), attribute(show, path, "attrib.fps")) == ("Not ready", "24.0")
     colleague.update_folder(PROJECT, id_of(show, path), status="In progress", tags=["night"])
     assert eventually(lambda: attribute(show, path, "status") == "In progress")
     assert eventually(lambda: os.getxattr(show.path / path, "user.xdg.tags") == b"night")
+    colleague.update_folder(PROJECT, id_of(show, "demo/shots/sq010"), attrib={"fps": 48.0})
+    assert eventually(lambda: attribute(show, path, "attrib.fps") == "48.0")
 
 
 def upload(colleague: OfficialClient, tmp_path: Path, content: bytes) -> dict[str, Any]:

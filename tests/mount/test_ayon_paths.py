@@ -49,7 +49,7 @@ HOSTILE = {
     "reserved": ("{root[work]}/published/.review", 10),
     "thumb": ("{root[work]}/published/.thumbnail.png", 10),
 }
-SEVERAL = ("../a", "{root[work]}/../b", "")
+SEVERAL = ("../a", "{root[work]}/../b", "", "..")
 
 
 @pytest.fixture(scope="module")
