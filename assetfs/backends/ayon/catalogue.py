@@ -27,6 +27,7 @@ from assetfs.backends.ayon.wire import (
     Version,
     Workfile,
 )
+from assetfs.repository import ProtocolViolation
 
 E = TypeVar("E", bound=Entity)
 
@@ -48,6 +49,8 @@ class Level(Generic[E]):
         self.rows = rows
         self.by = by
         self.parent = parent
+        self.most = PARENTS
+        """Parents in one request."""
         self._known: dict[str, tuple[float, list[E]]] = {}
         self._homes: dict[str, str] = {}
         """Parents by row, as far as rows are kept."""
@@ -237,17 +240,30 @@ class Catalogue:
             if followed:
                 ahead = self._parents(level, now) if level.missed(now) else siblings
                 wished = dict.fromkeys(id_ for id_ in ahead if id_ != parent and level.fresh(id_, now) is None)
-                parents += list(wished)[: PARENTS - 1]
-            if level is self.products:
-                found = await self._lists(self._places(parents))
-                grouped = self._keep_places(parents, found, now)[wanted is self.products]
-            else:
-                found = await self._lists([self._ask(level.rows, {level.by: parents})])
-                grouped = level.keep(parents, _nodes(getattr(found, level.rows)), now)
+                parents += list(wished)[: level.most - 1]
+            while True:
+                try:
+                    grouped = (await self._grouped(level, parents, now))[wanted]
+                    break
+                except ProtocolViolation:
+                    if len(parents) == 1:
+                        raise
+                    # Sequences of thousands of files make answers longer than one may be: less at a time, for good.
+                    level.most = max(1, len(parents) // 8)
+                    parents = parents[: level.most]
             if not followed:
                 level.clear(now)
                 wanted.clear(now)
             return list(grouped[parent])
+
+    async def _grouped(self, level: Level[Any], parents: list[str], now: float) -> dict[Level[Any], dict[str, Any]]:
+        """The rows of parents, asked for and kept."""
+        if level is self.products:
+            found = await self._lists(self._places(parents))
+            tasks, products = self._keep_places(parents, found, now)
+            return {self.tasks: tasks, self.products: products}
+        found = await self._lists([self._ask(level.rows, {level.by: parents})])
+        return {level: level.keep(parents, _nodes(getattr(found, level.rows)), now)}
 
     def _parents(self, level: Level[Any], now: float) -> Iterable[str]:
         """Every parent that is known at this level."""
