@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING, TypeVar
 import trio
 
 from assetfs import names
-from assetfs.repository import Attribute, Conflict, CrossScope, Kind, NameRejected, Node, NodeId, NotFound, Rights
+from assetfs.repository import (
+    Attribute,
+    Conflict,
+    CrossScope,
+    Kind,
+    NameRejected,
+    Node,
+    NodeId,
+    NotFound,
+    Rights,
+    VersionChanged,
+)
 from assetfs.vfs.attributes import Attributes
 from assetfs.vfs.errors import BadHandle, NoAttribute, NotPermitted
 from assetfs.vfs.files import Opened
@@ -46,24 +57,25 @@ class Drafting:
     # ---- where things are -------------------------------------------------------------------------------------------
 
     def draft(self, node: NodeId) -> DraftFolder:
-        """The draft that an id belongs to. Raises NotFound."""
+        """The draft that an id belongs to. Raises VersionChanged once it is the server's: the kernel then looks the
+        path up anew by itself."""
         draft = self.drafts.of(node)
         if draft is None:
-            raise NotFound("the draft is not here any more")
+            raise VersionChanged("the draft is not here any more")
         return draft
 
     def _relative(self, node: NodeId) -> bytes:
-        """The way from the draft's folder. Raises NotFound."""
+        """The way from the draft's folder. Raises VersionChanged."""
         parts: list[bytes] = []
         while "/" in node:
             if node not in self._places:
-                raise NotFound(f"{node} is not in its draft any more")
+                raise VersionChanged(f"{node} is not in its draft any more")
             node, name = self._places[node]
             parts.append(name)
         return b"/".join(reversed(parts))
 
     def path(self, node: NodeId) -> bytes:
-        """Where the file of an id is. Raises NotFound."""
+        """Where the file of an id is. Raises VersionChanged."""
         relative = self._relative(node)
         top = os.fsencode(self.draft(node).path)
         return top + b"/" + relative if relative else top

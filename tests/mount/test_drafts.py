@@ -213,6 +213,22 @@ def test_drafts_survive_the_daemon(tmp_path: Path) -> None:
         assert (disk.tree / "hero" / "v1" / "sub" / "file.txt").read_text() == "changed"
 
 
+def test_a_path_is_there_before_while_and_after(tmp_path: Path) -> None:
+    disk = versions(tmp_path)
+    with watchdog(100), depot(tmp_path, disk=disk) as found:
+        draft, final = found.path / "hero" / "v1.draft", found.path / "hero" / "v1"
+        (draft / "a" / "b").mkdir(parents=True)
+        (draft / "a" / "b" / "file.txt").write_text("content")
+        os.chdir(draft)
+        try:
+            draft.rename(final)
+            for _ in range(200):
+                assert Path("a/b/file.txt").read_text() == "content"
+                assert (final / "a" / "b" / "file.txt").read_text() == "content"
+        finally:
+            os.chdir("/")
+
+
 def test_quiet_time_commits_where_the_options_say_so(tmp_path: Path) -> None:
     disk = versions(tmp_path)
     with depot(tmp_path, "--idle", "1", disk=disk) as found:
