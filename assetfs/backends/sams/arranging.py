@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import mmap
+import random
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -37,6 +38,9 @@ from assetfs.repository import (
 )
 
 log = logging.getLogger("assetfs.sams")
+
+PATIENT_TRIES = 12
+"""How often a change of what is known about an asset is made again: two who write at once refuse each other in turn."""
 
 LINKED = frozenset(("state", "set_id"))
 """Fields that decide on the public link, which the answer to a change leaves out."""
@@ -166,7 +170,7 @@ class Arranging:
         async with self._turn(asset_id):
             asset = self._client.records.get(asset_id, exact=exact)
             asked = asset is None
-            for _ in range(TRIES):
+            for attempt in range(PATIENT_TRIES):
                 if asset is None:
                     asset, asked = await self._client.asset(asset_id), True
                 try:
@@ -187,6 +191,7 @@ class Arranging:
                     answer = await self._client.change(path, asset.etag, changes, Asset, "change")
                 except Stale:
                     asset = None
+                    await stand_back(attempt)
                     continue
                 if self._watch.listening and not (answer.state == "public" and changes.keys() & LINKED):
                     self._watch.unsure(answer, decide)
@@ -194,6 +199,7 @@ class Arranging:
                 asset = await self._client.asset(asset_id)
                 if asset.etag == answer.etag:
                     return asset
+                await stand_back(attempt)
         raise Unavailable("somebody else keeps changing this asset")
 
     async def confirm(self, asset_id: str, etag: str, decide: Edit) -> Asset | None:
@@ -303,6 +309,11 @@ class Arranging:
                 self._client.records.forget(asset_id)
                 return
         raise Unavailable("somebody else keeps changing this asset")
+
+
+async def stand_back(attempt: int) -> None:
+    """Let the other one through: a while by chance, longer each time, up to 0.3 s."""
+    await trio.sleep(random.uniform(0, min(0.01 * 2**attempt, 0.3)))
 
 
 def check_set_name(name: str) -> None:
