@@ -180,7 +180,10 @@ class Commits:
         ValueRejected where it failed: the draft is then as it was."""
         number, request = int(ledger.state["batch"]), int(ledger.state["request"])
         if await trio.to_thread.run_sync(self._journal.has, f"draft-{draft.key}"):
-            return await self._catalogue.ask(number)  # it was through when the last daemon ended
+            # It was through when the last daemon ended, but for the tidying up.
+            await trio.to_thread.run_sync(self._clear, draft.key, str(ledger.state["source"]))
+            self.unfinished.discard(number)
+            return await self._catalogue.ask(number)
         self.unfinished.add(number)
         while True:
             ended = await self._engine.outcome(request, number)
