@@ -136,7 +136,7 @@ def test_from_nothing_to_a_drained_mount(
         top = next(folder for folder in place.iterdir() if folder.is_dir())
         (top / "first.txt").write_text("first\n")
         machine.run("flush", place)
-        assert "museum" in machine.run("status").stdout
+        assert "museum" in machine.run("status", check=False).stdout
         assert "assetfs_uploads_total" in (place / ".assetfs/metrics").read_text()
         credential = server.credential
 
