@@ -15,12 +15,12 @@ GOOD = (("v003", 0), ("../a", 1), ("../../a/b.txt", 2), ("a/b/c", 0), ("a//b", 0
 BAD = (("../a", 0), ("../../a", 1), ("a/../b", 5), ("/etc", 5), ("", 1), ("a\0b", 1), ("./../a", 0), ("x" * 5000, 1))
 
 
-@pytest.mark.parametrize(("target", "depth"), GOOD)
+@pytest.mark.parametrize(("target", "depth"), sorted(GOOD))
 def test_what_stays_inside_is_given_out(target: str, depth: int) -> None:
     assert harmless(target, depth) == target.encode()
 
 
-@pytest.mark.parametrize(("target", "depth"), BAD)
+@pytest.mark.parametrize(("target", "depth"), sorted(BAD))
 def test_what_leaves_is_not(target: str, depth: int) -> None:
     with pytest.raises(NotPermitted):
         harmless(target, depth)
