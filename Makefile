@@ -1,5 +1,5 @@
 # make demo       a repository with sample assets, mounted until Ctrl-C; without a terminal, shown step by step
-# make test       all tests, four files at a time: most of them wait; ARGS="-k name" for some, one after the other
+# make test       all tests, four files at a time: most of them wait. What fails is tried once more, and listed; ARGS="-k name" for some, one after the other
 # make check      format, lint, types, import rule, unit tests: before every commit
 # make bench      beside rclone, httpx and curl
 # make test-live  the contract against the real Jama and SAMS servers, which it installs from PyPI and starts; skipped, with the reason, where that cannot be
@@ -24,7 +24,7 @@ demo:
 
 test:
 	@.ci/setup test
-	@$(BIN)/pytest -m "not live" $(if $(ARGS),,-n 4 --dist loadfile) $(ARGS)
+	@$(BIN)/pytest -m "not live" $(if $(ARGS),,-n 4 --dist loadfile --reruns 1 -rR) $(ARGS)
 
 check:
 	@.ci/setup test

@@ -23,7 +23,7 @@ from tests.sandboxes import RunningSandbox, start_sandbox
 
 NAME = "assetfs-tests"
 PROJECT = Path(__file__).resolve().parents[1]
-TOO_LONG = 90.0
+TOO_LONG = 240.0
 """Seconds that one test may hang in a mount: less than the limit of pytest, which cannot interrupt such a wait."""
 
 Mount = Callable[..., AbstractContextManager[Mounted]]

@@ -85,7 +85,7 @@ class Mounted:
             cwd="/",
             env={**os.environ, "LC_ALL": "C.UTF-8"},
             capture_output=True,
-            timeout=60,
+            timeout=180,
             check=False,
             **self.user.popen(),
         )
@@ -101,7 +101,7 @@ class Mounted:
             env={**os.environ, **self.user.environ},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
             **self.user.popen(),
         )

@@ -71,7 +71,7 @@ class Desk:
             cwd=self.folder,
             env={**os.environ, "LC_ALL": "C.UTF-8", **environ},
             capture_output=True,
-            timeout=60,
+            timeout=180,
             stdin=subprocess.DEVNULL,
             check=False,
         )
