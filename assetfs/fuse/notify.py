@@ -2,7 +2,9 @@
 
 The kernel takes a folder's lock for this, and waits for whatever is under way in that folder; that is most likely a
 question to us. So it is never done in the loop that answers: one worker thread sends batches, with pauses in which the
-loop has the processor. Nothing is sent for a file of which a read waits to be answered (dropping its last name could
+loop has the processor. Nothing is sent for a folder of which a question waits to be answered (if the process were
+killed in that moment, its thread would wait for the folder, the folder for the answer, and the end of the mount for the
+thread). Nothing is sent for a file of which a read waits to be answered (dropping its last name could
 wait for its pages), nothing once the mount ends, and nothing ever drops a file's pages: a changed modification time
 makes the kernel do that by itself.
 """
@@ -10,8 +12,10 @@ makes the kernel do that by itself.
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import pyfuse3
 import trio
@@ -30,6 +34,13 @@ ENDING = 1.0
 
 Entry = tuple[int, bytes]
 
+FOLDERS = {
+    **dict.fromkeys(("lookup", "create", "mkdir", "rmdir", "unlink", "symlink", "mknod"), (0,)),
+    "link": (1,),
+    "rename": (0, 2),
+}
+"""Questions for which the kernel holds folders locked, to the places of those folders among the arguments."""
+
 
 class Notifier:
     """`reading(inode)` says whether a read of an inode waits for its answer, `outer(inode)` by which number the kernel
@@ -43,7 +54,26 @@ class Notifier:
         self._idle = trio.Event()
         self._idle.set()
         self._ended = False
+        self._asked: Counter[int] = Counter()
         self.sent = 0
+
+    @contextmanager
+    def question(self, name: str, arguments: Sequence[Any]) -> Iterator[None]:
+        """An operation of the kernel is being answered: nothing is sent for the folders that it holds."""
+        folders = [arguments[place] for place in FOLDERS.get(name, ())]
+        self._asked.update(folders)
+        try:
+            yield
+        finally:
+            self._asked.subtract(folders)
+            for folder in folders:
+                if not self._asked[folder]:
+                    del self._asked[folder]
+            if folders and self._waiting:
+                self._wake.set()
+
+    def _may_go(self, parent: int, child: int) -> bool:
+        return parent not in self._asked and not (child and self._reading(child))
 
     def entry(self, parent: int, name: bytes, child: int, *, deleted: bool) -> None:
         """A name in a folder is not what it was. Never waits."""
@@ -57,7 +87,7 @@ class Notifier:
     async def run(self) -> None:
         """Send what is to be sent, as a task of the mount."""
         while not self._ended:
-            batch = [entry for entry, (child, _) in self._waiting.items() if not child or not self._reading(child)]
+            batch = [entry for entry, (child, _) in self._waiting.items() if self._may_go(entry[0], child)]
             if not batch:
                 self._wake = trio.Event()
                 with trio.move_on_after(1.0 if self._waiting else float("inf")):

@@ -59,7 +59,7 @@ def _limited(
         limit = seconds(self, args)
         begun = trio.current_time()
         try:
-            with trio.move_on_after(limit):
+            with self.notifier.question(name, args), trio.move_on_after(limit):
                 return await handler(self, *args, **kwargs)
             raise TimedOut(f"{name} took longer than {limit:g} s")
         except pyfuse3.FUSEError:
