@@ -52,7 +52,7 @@ class Case:
         self.stage = tree(Path(server.info["stage"]) / f"stage-{self.number}")
         self.stage.chmod(0o700)
         self.log = home / f"{self.number}.log"
-        self.desk = Desk(server.url, server.info["name"], self.stage)
+        self.desk = Desk(server.url, server.info["name"], server.info["workspace"], self.stage)
 
     def tell(self, point: Point | None, tally: Path | None, story: str, *facts: object) -> bool:
         """Whether the story came to its end. False: whoever told it is dead."""
