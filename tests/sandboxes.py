@@ -195,6 +195,9 @@ def start_sandbox(
                 yield running
             finally:
                 running.http.close()
+                if process.poll() is not None and process.returncode not in (-signal.SIGKILL, -signal.SIGTERM):
+                    log.seek(0)
+                    print(f"the sandbox ended by itself: {process.returncode} {log.read().decode()[-4000:]}")
         finally:
             stop(process)
 

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from tests import wire
-from tests.mounts import Mounted, eventually, mounted
+from tests.mounts import Mounted, alive, eventually, mounted
 from tests.sandboxes import RunningSandbox, start_sandbox
 
 NEVER = ("--write-back-delay", "1h")
@@ -158,19 +158,40 @@ class Desk:
 DeskMaker = Callable[..., AbstractContextManager[Desk]]
 
 
+class Studio:
+    """One server and one drive for all tests of this process, made anew where a test has left one of them dead."""
+
+    def __init__(self, home: Callable[[], Path]) -> None:
+        self._home = home
+        self._stack = contextlib.ExitStack()
+        self._made: tuple[RunningSandbox, Mounted] | None = None
+
+    def open(self) -> tuple[RunningSandbox, Mounted]:
+        if self._made is not None:
+            server, drive = self._made
+            if server.process.poll() is None and alive(drive.pid) and drive.is_mounted:
+                return self._made
+            self.close()
+        server = self._stack.enter_context(start_sandbox())
+        drive = self._stack.enter_context(mounted(server.source, server.credential, self._home(), *NEVER))
+        self._made = server, drive
+        return self._made
+
+    def close(self) -> None:
+        self._made = None
+        self._stack.close()
+
+
 @pytest.fixture(scope="session")
-def _studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningSandbox, Mounted]]:
-    with (
-        start_sandbox() as server,
-        mounted(server.source, server.credential, tmp_path_factory.mktemp("studio"), *NEVER) as drive,
-    ):
-        yield server, drive
+def _studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    with contextlib.closing(Studio(lambda: tmp_path_factory.mktemp("studio"))) as studio:
+        yield studio
 
 
 @pytest.fixture
-def desk(_studio: tuple[RunningSandbox, Mounted], request: pytest.FixtureRequest) -> Iterator[Desk]:
+def desk(_studio: Studio, request: pytest.FixtureRequest) -> Iterator[Desk]:
     """A fresh folder on the drive that all tests share. What a test leaves unsent is discarded."""
-    server, drive = _studio
+    server, drive = _studio.open()
     server.reset()
     made = Desk(drive, server, f"desk {next(_numbers):05}")
     yield made

@@ -20,7 +20,8 @@ from typing import Any
 from tests.benchmarks.contenders import CONTENDERS, Contender, Place
 from tests.benchmarks.processes import cpu_seconds, output, resident_mb
 from tests.benchmarks.servers import FAR, LARGE, MANY, NEAR, SMALL, VERY_MANY, Servers, Way
-from tests.mounts import WHOEVER, User
+from tests.mounts import WHOEVER, User, mounted
+from tests.sandboxes import start_sandbox
 
 READER = Path(__file__).with_name("reader.py")
 WRITER = Path(__file__).with_name("writer.py")
@@ -211,6 +212,22 @@ def write_small(visit: Visit) -> dict[str, float]:
     return figures
 
 
+def find_show(visit: Visit) -> dict[str, float]:
+    """A whole AYON project, on a server of its own: cold, and once more."""
+    with (
+        start_sandbox("ayon", seed=visit.servers.scale.show) as server,
+        mounted(server.source, server.credential, visit.home) as mount,
+    ):
+        server.forget()
+        cold, printed = visit.timed("find", mount.path)
+        visit.facts["requests"] = server.requests()["total"]
+        visit.facts["entries"] = printed.count(b"\n")
+        visit.facts["daemon_memory_mb"] = round(resident_mb(mount.pid), 1)
+        again, printed = visit.timed("find", mount.path)
+        expect(printed.count(b"\n"), visit.facts["entries"], "entries")
+        return {"find-show": cold, "find-show-again": again}
+
+
 @dataclass(frozen=True)
 class Work:
     """`--only` takes the name."""
@@ -272,5 +289,14 @@ WORKS = (
         (*WRITERS, "client"),
     ),
     Work("write-small", write_small, (Row("write-small", "write {small} files of 10 KiB", "s", (NEAR,)),), WRITERS),
+    Work(
+        "show",
+        find_show,
+        (
+            Row("find-show", "find, an AYON project of 50,000 entries", "s", (NEAR,)),
+            Row("find-show-again", "  again", "s", (NEAR,)),
+        ),
+        OURS,
+    ),
     Work("copy", copy_out, (Row("copy", "cp -r of {small} files of 10 KiB", "s"),), UNCACHED),
 )

@@ -18,7 +18,7 @@ import trio
 
 from assetfs.backends import Address
 from assetfs.backends.jdma.repository import JdmaRepository
-from assetfs.repository import Availability
+from assetfs.repository import Availability, NotFound
 from assetfs.transport import TransportOptions
 from tests.crash.killer import Killer, Point, arm_calls
 
@@ -135,7 +135,11 @@ async def _hand_over(repository: JdmaRepository, workspace: str, key: str, folde
     draft, book = Folder(key, folder.name, folder), FileLedger(ledger)
     above = await repository.stat(f"w:{workspace}")
     if await repository.commit_draft(draft, above, folder.name, b"put", book) is None:
-        await repository.finish_draft(draft, above, folder.name, book)
+        node = await repository.finish_draft(draft, above, folder.name, book)
+        try:
+            await repository.stat(node.id)
+        except NotFound as error:
+            raise AssertionError("what was handed over is not there") from error
 
 
 STORIES: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {

@@ -51,6 +51,8 @@ class Catalogue:
         self._ttl = ttl
         self._batches: dict[int, Batch] = {}
         self._listed = float("-inf")
+        self._outdated = float("-inf")
+        """Lists that were begun before are not to be believed."""
         self._listing = trio.Lock()
         self._trees: LRUCache[int, Tree] = LRUCache(KEPT, getsizeof=lambda tree: len(tree.rows) + 1)
         self._unsettled: dict[int, tuple[float, Tree]] = {}
@@ -80,7 +82,7 @@ class Catalogue:
             for workspace in self._configured:
                 found += await self._client.batches(workspace)
         self._batches = {one.id: one for one in found if one.stage != BatchStage.DELETED}
-        self._listed = begun
+        self._listed = begun if begun >= self._outdated else float("-inf")
 
     async def batch(self, number: int) -> Batch:
         """One batch, as it was listed last. Raises NotFound."""
@@ -114,8 +116,8 @@ class Catalogue:
         return self._batches[number]
 
     def stale(self) -> None:
-        """The next who asks gets a new list."""
-        self._listed = float("-inf")
+        """The next who asks gets a new list, and not one that is on its way."""
+        self._listed, self._outdated = float("-inf"), self._clock()
 
     async def workspaces(self) -> list[str]:
         """Their names: the configured ones, and those that batches are in."""
