@@ -18,7 +18,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -45,6 +44,11 @@ _ERRNO = {
     sqlite3.SQLITE_READONLY: errno.EROFS,
     sqlite3.SQLITE_CANTOPEN: errno.EROFS,
 }
+
+Step = tuple[str, *tuple[object, ...]]
+"""A statement and its values."""
+
+_REMOVING = "DELETE FROM files WHERE number = ?"
 
 TIMES_KEPT = 200_000
 """Modification times that are remembered by content, the newest: 30 MB in memory, and more files than anybody syncs."""
@@ -148,20 +152,27 @@ class Journal:
     def _entry(self, number: int, state: str, blob: bytes) -> Entry:
         return _row(self.path, self._decode, number, state, blob)
 
-    def _change(self, statement: str, *values: object) -> int:
-        """One statement. On a full disk there may be room in the log once that is folded into the database, and then
-        there is the reserve: both are tried."""
-        remedies = [self._fold, self.reserve.give_up]
+    def _change(self, *steps: Step) -> None:
+        """Statements with their values, carried out all or none. On a full disk there may be room in the log once that
+        is folded into the database, and then there is the reserve: after each they are begun anew."""
+        remedies = iter((self._fold, self.reserve.give_up))
         while True:
             try:
-                return self._db.execute(statement, values).lastrowid or 0
+                return self._carry_out(steps)
             except sqlite3.OperationalError as error:
                 code = error.sqlite_errorcode & 0xFF
-                while code == sqlite3.SQLITE_FULL and remedies and not self._db.in_transaction:
-                    if remedies.pop(0)():
-                        break
-                else:
+                if code != sqlite3.SQLITE_FULL or not any(remedy() for remedy in remedies):
                     raise OSError(_ERRNO.get(code, errno.EIO), f"the journal: {error}") from None
+
+    def _carry_out(self, steps: Iterable[Step]) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            for statement, *values in steps:
+                self._db.execute(statement, values)
+            self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
 
     def _fold(self) -> bool:
         with contextlib.suppress(sqlite3.Error):
@@ -170,37 +181,21 @@ class Journal:
 
     def save(self, entry: Entry) -> None:
         """Insert or update a row; it survives this process from here on."""
+        self._change(self._saving(entry))
+
+    def _saving(self, entry: Entry) -> Step:
         entry.changed = time.time()
-        self._change(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?)",
-            entry.number,
-            entry.state.value,
-            self._encode.encode(entry),
-        )
+        row = entry.number, entry.state.value, self._encode.encode(entry)
+        return "INSERT OR REPLACE INTO files VALUES (?, ?, ?)", *row
 
     def remove(self, number: int, leftovers: Iterable[Leftover] = ()) -> None:
         """Nothing is owed for this file any more, but for the removal of what its transfers may have left."""
-        with self._together():
-            self._change("DELETE FROM files WHERE number = ?", number)
-            for leftover in leftovers:
-                self._change("INSERT INTO leftovers (leftover) VALUES (?)", self._encode.encode(leftover))
+        owed = (("INSERT INTO leftovers (leftover) VALUES (?)", self._encode.encode(one)) for one in leftovers)
+        self._change((_REMOVING, number), *owed)
 
     def replace(self, remove: int, entry: Entry) -> None:
         """Remove one row and save another, both or neither."""
-        with self._together():
-            self._change("DELETE FROM files WHERE number = ?", remove)
-            self.save(entry)
-
-    @contextmanager
-    def _together(self) -> Iterator[None]:
-        self._change("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._change("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+        self._change((_REMOVING, remove), self._saving(entry))
 
     def leftovers(self) -> list[tuple[int, Leftover]]:
         """What is to be removed from the server, by number, oldest first."""
@@ -209,21 +204,21 @@ class Journal:
 
     def removed(self, leftover: int) -> None:
         """A leftover is not there any more."""
-        self._change("DELETE FROM leftovers WHERE number = ?", leftover)
+        self._change(("DELETE FROM leftovers WHERE number = ?", leftover))
 
     def hold(self, held: HeldRename) -> None:
         """A rename was acknowledged, and is not with the server yet."""
-        self._change("INSERT OR REPLACE INTO renames VALUES (?, ?)", held.node.id, self._encode.encode(held))
+        self._change(("INSERT OR REPLACE INTO renames VALUES (?, ?)", held.node.id, self._encode.encode(held)))
 
     def held(self) -> list[HeldRename]:
         return [self._decode_held.decode(blob) for (blob,) in self._db.execute("SELECT held FROM renames")]
 
     def release(self, node: NodeId) -> None:
-        self._change("DELETE FROM renames WHERE node = ?", node)
+        self._change(("DELETE FROM renames WHERE node = ?", node))
 
     def remember_time(self, content: str, mtime_ns: int) -> None:
         """The modification time that somebody gave to a content, by its key."""
-        self._change("INSERT OR REPLACE INTO times VALUES (?, ?)", content, mtime_ns)
+        self._change(("INSERT OR REPLACE INTO times VALUES (?, ?)", content, mtime_ns))
 
     def times(self) -> Iterator[tuple[str, int]]:
         yield from self._db.execute("SELECT content, mtime_ns FROM times")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests import wire
+from tests import disks, wire
 from tests.mounts import assetfs, error_of, eventually, mount, mounted
 from tests.sandboxes import RunningSandbox
 from tests.writing import NEVER, SOON, Desk, DeskMaker, fresh
@@ -28,12 +28,8 @@ MIB = 1 << 20
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A home whose state folder is a disk of 12 MiB."""
-    state = tmp_path / "home" / "state"
-    state.mkdir(parents=True)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m,mode=700", "tmpfs", state], check=False).returncode:
-        pytest.skip("this user may not mount a tmpfs")
-    yield tmp_path / "home"
-    subprocess.run(["umount", state], check=True)
+    with disks.small_disk(tmp_path / "home" / "state", "12m"):
+        yield tmp_path / "home"
 
 
 def no_space(action: Callable[[], object]) -> None:
@@ -65,9 +61,7 @@ def test_a_disk_that_stays_full_is_emptied_by_the_uploads(small_disk: Path, own_
     with own_desk(*NEVER, home=small_disk) as desk:
         for name, content in contents.items():
             (desk / name).write_bytes(content)
-        filler = next((small_disk / "state").glob("*/staging")).parent / "filler"
-        with filler.open("wb", buffering=0) as file:
-            no_space(lambda: [file.write(bytes(4096)) for _ in range(12 * 256)])
+        filler = disks.fill(small_disk / "state")
         desk.flush()
         assert {name: desk.content(name) for name in desk.there()} == contents
         assert {name: (desk / name).read_bytes() for name in contents} == contents

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,8 +13,10 @@ import pytest
 from assetfs.repository import Availability, Kind, LocalContent, Node, Rights
 from assetfs.writeback import journal as module
 from assetfs.writeback.journal import Entry, HeldRename, Journal, JournalDamaged, Leftover
+from assetfs.writeback.reserve import SIZE
 from assetfs.writeback.states import State
 from assetfs.writeback.writeback import plain
+from tests.disks import fill, small_disk
 
 NODE = Node(
     id="r7",
@@ -78,14 +83,12 @@ def test_rows_survive_a_process_that_never_closed_the_journal(tmp_path: Path) ->
     assert [entry.number for entry in Journal(tmp_path / "journal").entries()] == [0, 2]
 
 
-def test_a_row_that_replaces_another_does_so_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_that_replaces_another_does_so_in_one_step(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     journal.save(Entry(number=1, parent="c1", name=b"a"))
-    monkeypatch.setattr(journal, "save", lambda entry: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        journal.replace(1, Entry(number=2, parent="c1", name=b"a"))
+    with pytest.raises(OverflowError):
+        journal.replace(1, Entry(number=1 << 64, parent="c1", name=b"a"))
     assert [entry.number for entry in journal.entries()] == [1]
-    monkeypatch.undo()
     journal.replace(1, Entry(number=2, parent="c1", name=b"a"))
     assert [entry.number for entry in journal.entries()] == [2]
 
@@ -149,3 +152,59 @@ def test_another_versions_journal_is_refused(tmp_path: Path) -> None:
 def test_the_journal_is_nobody_elses_business(tmp_path: Path) -> None:
     Journal(tmp_path / "journal")
     assert (tmp_path / "journal").stat().st_mode & 0o777 == 0o600
+
+
+# ---- a full disk ----------------------------------------------------------------------------------------------------
+
+LONG = {"user.long": bytes(60_000)}
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Journal]:
+    """A journal with one row, on a disk that is full but for the reserve."""
+    with small_disk(tmp_path / "disk", "6m") as disk, closing(Journal(disk / "journal")) as journal:
+        journal.save(Entry(number=1, parent="c1", name=b"old"))
+        fill(disk)
+        yield journal
+
+
+def names(journal: Journal) -> list[bytes]:
+    return [entry.name for entry in journal.entries()]
+
+
+def test_a_row_takes_the_place_of_another_with_the_room_of_the_reserve(full: Journal) -> None:
+    full.replace(1, Entry(number=2, parent="c1", name=b"new", attributes=LONG))
+    assert names(full) == [b"new"]
+    assert full.reserve.spent
+
+
+def test_a_row_goes_with_what_it_leaves_behind_by_the_room_of_the_reserve(full: Journal) -> None:
+    full.remove(1, [Leftover(parent="c1", name=b"old", ledger={"token": "t" * 60_000})])
+    assert names(full) == []
+    assert len(full.leftovers()) == 1
+    assert full.reserve.spent
+
+
+def test_without_a_reserve_both_rows_stay_as_they_were_and_the_journal_goes_on(full: Journal) -> None:
+    full.save(Entry(number=2, parent="c1", name=b"long", attributes=LONG))
+    filler = fill(full.path.parent)
+    with pytest.raises(OSError, match="full") as refused:
+        full.replace(1, Entry(number=3, parent="c1", name=b"new", attributes={"user.long": bytes(SIZE)}))
+    assert refused.value.errno == errno.ENOSPC
+    assert names(full) == [b"old", b"long"]
+    filler.unlink()
+    full.replace(1, Entry(number=3, parent="c1", name=b"new", attributes=LONG))
+    assert names(full) == [b"long", b"new"]
+
+
+def test_the_room_of_the_log_is_used_again_before_the_reserve(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "6m") as disk, closing(Journal(disk / "journal")) as journal:
+        journal.save(Entry(number=1, parent="c1", name=b"old"))
+        for number in range(9):
+            journal.save(Entry(number=2, parent="c1", name=b"long", attributes=LONG))
+            if number == 4:
+                journal.checkpoint()
+        fill(disk)
+        journal.replace(1, Entry(number=3, parent="c1", name=b"new"))
+        assert names(journal) == [b"long", b"new"]
+        assert not journal.reserve.spent
