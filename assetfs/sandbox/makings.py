@@ -1,10 +1,11 @@
-"""Sample assets made from nothing but arithmetic: pictures, a PDF, a tone. The same bytes every time.
+"""Sample assets made from nothing but arithmetic: pictures, a PDF, a tone, noise. The same bytes every time.
 
 They are real files that real programs open, small enough to be made while a sandbox starts, and belong to nobody.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import struct
@@ -12,6 +13,8 @@ import wave
 from collections.abc import Iterator, Sequence
 
 from PIL import Image, ImageDraw, ImageOps
+
+from assetfs.sandbox.store import PIECE
 
 Rgb = tuple[int, int, int]
 
@@ -119,3 +122,16 @@ def tone(frequency: float, seconds: float) -> bytes:
         sound.setframerate(TONE_RATE)
         sound.writeframes(b"".join(samples()))
     return out.getvalue()
+
+
+def block(number: int, size: int) -> bytes:
+    """Bytes that look random and follow from a number."""
+    return hashlib.shake_128(b"block %d" % number).digest(size)
+
+
+def pattern(size: int) -> Iterator[bytes]:
+    """`size` bytes in pieces: one random-looking MiB over and over, each time with its number in front."""
+    body = block(0, PIECE)
+    for start in range(0, size, PIECE):
+        piece = b"%016d" % start + body[16:]
+        yield piece[: size - start]

@@ -51,7 +51,10 @@ def test_what_is_written_arrives_and_a_closed_set_stays_as_it_is(newsroom: Mount
     newsroom.run("setfattr", "-n", "user.xdg.tags", "-v", "night,draft", desk / "report — draft.bin")
     closed = newsroom.path / "Archive 2019" / "new.txt"
     assert error_of(closed.touch) == errno.EACCES
-    assert error_of((desk / "sub").mkdir) == errno.EOPNOTSUPP
+    assert error_of((desk / "sub").mkdir) == errno.EPERM
+    assert error_of(lambda: (desk / "link").symlink_to("note.txt")) == errno.EPERM
+    assert error_of(lambda: (desk / "twice").hardlink_to(desk / "report — draft.bin")) == errno.EPERM
+    assert error_of((newsroom.path / "beside.txt").touch) == errno.EOPNOTSUPP
     assert (desk / "report — draft.bin").read_bytes() == content
     assert (newsroom.path / "Sports" / "note.txt").read_text() == "one\ntwo\n"
 

@@ -11,10 +11,12 @@ Whatever does not fit is left to the ordinary download. Nobody waits for an arch
 from __future__ import annotations
 
 import logging
+import re
 import struct
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable
+from hashlib import sha1
 
 import trio
 
@@ -46,6 +48,15 @@ def member_name(asset: Asset) -> bytes:
     return asset.filename.partition("\0")[0].encode("utf-8", "surrogatepass")
 
 
+_SHA1 = re.compile(r'(?:W/)?"?([0-9a-f]{40})"?')
+
+
+def sha1_of(head: Head) -> str | None:
+    """The SHA-1 that an answer announces of itself."""
+    found = _SHA1.fullmatch(head.headers.get("etag", ""))
+    return found[1] if found else None
+
+
 class _Bundle:
     """One archive on its way, or here."""
 
@@ -73,7 +84,14 @@ class _Bundle:
     def total(self, size: int) -> None:
         return
 
-    def is_sound(self, media_id: str) -> bool:
+    def sound(self, announced: str | None) -> set[str]:
+        """Media ids of the members that arrived well; none where the archive is not the one that was announced."""
+        if announced is not None and sha1(self.memory, usedforsecurity=False).hexdigest() != announced:
+            log.error("an archive does not fit the SHA-1 that the server gives")
+            return set()
+        return {one for one in self.assets if self._is_sound(one)}
+
+    def _is_sound(self, media_id: str) -> bool:
         """Whether a member is where it should be, stored, of its length, and fits its checksum."""
         asset, place = self.assets[media_id], self.places[media_id]
         name = member_name(asset)
@@ -151,18 +169,21 @@ class Bundles:
     async def _bring(self, bundle: _Bundle) -> None:
         """Fetch an archive and see what of it is good. What goes wrong leaves its members to be downloaded."""
         standard = closed_range(0, bundle.size)
+        announced: str | None = None
 
         def interpret(head: Head) -> Body:
+            nonlocal announced
             body = standard(head)
             if body.total != bundle.size:
                 raise VersionChanged(f"the archive has {body.total} bytes instead of {bundle.size}")
+            announced = sha1_of(head)
             return body
 
         ids = ",".join(asset.id for asset in bundle.assets.values())
         path = f"consume/assets/compressed_binary/{ids}"
         try:
             await self._client.fetch(path, 0, bundle.size, bundle, label="bundle", interpret=interpret)
-            sound = await trio.to_thread.run_sync(lambda: {one for one in bundle.assets if bundle.is_sound(one)})
+            sound = await trio.to_thread.run_sync(bundle.sound, announced)
             now = await self._client.assets([asset.id for asset in bundle.assets.values()], "bundle check")
             bundle.good = sound & {asset.media_id for asset in now}
         except RepositoryError as error:

@@ -12,23 +12,20 @@ A name beyond Latin-1, or one with control characters, breaks its own download; 
 from __future__ import annotations
 
 import logging
-import re
 from email.utils import parsedate_to_datetime
 from hashlib import sha1
 from urllib.parse import quote
 
-from assetfs.backends.sams.bundles import END, ENTRY, HEAD, LARGEST, SMALL, Bundles, member_name
+from assetfs.backends.sams.bundles import END, ENTRY, HEAD, LARGEST, SMALL, Bundles, member_name, sha1_of
 from assetfs.backends.sams.client import Client
 from assetfs.backends.sams.nodes import Nodes
 from assetfs.backends.sams.streams import Streams
 from assetfs.backends.sams.wire import Asset, time_ns
 from assetfs.repository import NotFound, ProtocolViolation, Sink, VersionChanged
-from assetfs.transport import Body, Head, Interpret
+from assetfs.transport import Body, Head
 from assetfs.transport.rules import closed_range
 
 log = logging.getLogger("assetfs.sams")
-
-_SHA1 = re.compile(r'(?:W/)?"?([0-9a-f]{40})"?')
 
 
 class _Doubt(VersionChanged):
@@ -71,7 +68,7 @@ class Downloads:
     async def _verified(self, asset: Asset) -> bytes:
         """A small file, held against the SHA-1 that the server announces before anybody gets a byte of it."""
         memory = _Memory(asset.length)
-        await self._direct(asset, 0, asset.length, memory)
+        await self._direct(asset, 0, asset.length, memory, held=True)
         announced = self._nodes.digests.get(asset.media_id)
         if announced is not None and sha1(memory.content, usedforsecurity=False).hexdigest() != announced:
             log.error("%s: what arrived does not fit the SHA-1 that the server gives", asset.id)
@@ -81,9 +78,13 @@ class Downloads:
     async def _whole(self, asset: Asset, sink: Sink) -> None:
         await self._direct(asset, 0, asset.length, sink)
 
-    async def _direct(self, asset: Asset, start: int, stop: int, sink: Sink) -> None:
+    async def _direct(self, asset: Asset, start: int, stop: int, sink: Sink, *, held: bool = False) -> None:
+        """`held`: nobody sees what has landed in the sink before this has returned."""
         try:
-            await (self._archived if breaks_headers(asset.filename) else self._plain)(asset, start, stop, sink)
+            if breaks_headers(asset.filename):
+                await self._archived(asset, start, stop, sink)
+            else:
+                await self._plain(asset, start, stop, sink, held)
         except NotFound:
             await self._client.set((await self._still_there(asset)).set_id)  # an asset may outlive its set
             raise ProtocolViolation("the server has the asset and not its content") from None
@@ -97,50 +98,63 @@ class Downloads:
             known = self._nodes.digests[asset.media_id] = hashed.digest.hexdigest()
         elif known is None:
             answer = await self._client.transport.request("HEAD", _path(asset), label="digest", repeatable=True)
-            known = _sha1(answer.headers.get("etag"))
+            known = sha1_of(Head(answer.status, answer.headers))
             current = await self._client.asset(asset.id)
             if answer.status != 200 or known is None or current.media_id != asset.media_id:
                 return None
             self._nodes.digests[asset.media_id] = known
         return known
 
-    async def _plain(self, asset: Asset, start: int, stop: int, sink: Sink) -> None:
+    async def _plain(self, asset: Asset, start: int, stop: int, sink: Sink, held: bool) -> None:
         known = self._nodes.digests.get(asset.media_id)
         try:
-            await self._once(asset, start, stop, sink, self._judging(asset, known))
-        except _Doubt as doubt:
-            await self._still_there(asset)
-            if doubt.sha1 is not None:
-                self._nodes.digests[asset.media_id] = doubt.sha1
-            await self._once(asset, start, stop, sink, self._judging(asset, doubt.sha1, sure=True))
+            doubt = await self._once(asset, start, stop, sink, known, held=held)
+        except _Doubt as raised:
+            doubt = raised
+        if doubt is None:
+            return
+        await self._still_there(asset)
+        if doubt.sha1 is not None:
+            self._nodes.digests[asset.media_id] = doubt.sha1
+        if not held:
+            await self._once(asset, start, stop, sink, doubt.sha1, sure=True)
 
-    async def _once(self, asset: Asset, start: int, stop: int, sink: Sink, judge: Interpret) -> None:
+    async def _once(
+        self,
+        asset: Asset,
+        start: int,
+        stop: int,
+        sink: Sink,
+        known: str | None,
+        *,
+        held: bool = False,
+        sure: bool = False,
+    ) -> _Doubt | None:
+        """One download. What it may be, where that is not known, is returned if it is `held`, and raised if not."""
         standard = closed_range(start, stop)
+        doubt: _Doubt | None = None
 
         def interpret(head: Head) -> Body:
+            nonlocal doubt
             if head.status == 400:
                 raise NotFound("the set of this asset is gone")
             body = standard(head)
-            judge(head)
+            said = sha1_of(head)
+            if known is not None and said is not None:
+                if said != known:
+                    raise VersionChanged("the file was replaced on the server")
+            elif not sure and not self._settled(asset, head):
+                doubt = _Doubt(said)
+                if not held:
+                    raise doubt
+            elif said is not None:
+                self._nodes.digests[asset.media_id] = said
             if body.total is not None and body.total != asset.length:
                 raise VersionChanged(f"the file has {body.total} bytes now, and had {asset.length}")
             return body
 
         await self._client.fetch(_path(asset), start, stop, sink, label="download", interpret=interpret)
-
-    def _judging(self, asset: Asset, known: str | None, *, sure: bool = False) -> Interpret:
-        def judge(head: Head) -> Body:
-            said = _sha1(head.headers.get("etag"))
-            if known is not None and said is not None:
-                if said != known:
-                    raise VersionChanged("the file was replaced on the server")
-            elif not sure and not self._settled(asset, head):
-                raise _Doubt(said)
-            elif said is not None:
-                self._nodes.digests[asset.media_id] = said
-            return Body(None)
-
-        return judge
+        return doubt
 
     def _settled(self, asset: Asset, head: Head) -> bool:
         try:
@@ -155,20 +169,25 @@ class Downloads:
             _deliver(content, stop, sink)
             return
         await self._still_there(asset)
-        name = len(member_name(asset))
-        before, whole = HEAD + name, HEAD + name + asset.length + name + ENTRY + END
-        standard = closed_range(before + start, before + stop)
+        member = _Member(sink, len(member_name(asset)), asset.length)
+        all_of_it = (start, stop) == (0, asset.length)
+        first, last = (0, member.whole) if all_of_it else (member.before + start, member.before + stop)
+        standard = closed_range(first, last)
+        announced: str | None = None
 
         def interpret(head: Head) -> Body:
+            nonlocal announced
             body = standard(head)
-            if body.total != whole:
-                raise VersionChanged(f"the archive has {body.total} bytes instead of {whole}")
+            if body.total != member.whole:
+                raise VersionChanged(f"the archive has {body.total} bytes instead of {member.whole}")
+            announced = sha1_of(head)
             return body
 
         path = f"consume/assets/compressed_binary/{asset.id}?v={quote(asset.media_id)}"
-        inner = _Member(sink, before, asset.length)
-        fetch = self._client.fetch
-        await fetch(path, before + start, before + stop, inner, label="archive", interpret=interpret)
+        await self._client.fetch(path, first, last, member, label="archive", interpret=interpret)
+        if all_of_it and announced is not None and member.arrived == member.whole and member.sha1 != announced:
+            log.error("%s: the archive does not fit the SHA-1 that the server gives", asset.id)
+            raise ProtocolViolation("the archive does not fit the SHA-1 that the server gives")
 
     async def _still_there(self, asset: Asset) -> Asset:
         """Its record now. Raises NotFound when the asset is gone, VersionChanged when it has other content."""
@@ -222,18 +241,38 @@ class _Hashed:
 
 
 class _Member:
-    """A sink for an archive that passes on its one member, which begins at `before` and has `size` bytes."""
+    """A sink for an archive that passes on its one member. `whole` is the length of the archive, and the member begins
+    at `before`; `sha1` is that of all that has arrived."""
 
-    def __init__(self, sink: Sink, before: int, size: int) -> None:
+    def __init__(self, sink: Sink, name: int, size: int) -> None:
+        self.before = HEAD + name
+        self.whole = self.before + size + name + ENTRY + END
+        self.arrived = 0
         self._sink = sink
-        self._before = before
         self._size = size
+        self._digest = sha1(usedforsecurity=False)
+        self._lent = memoryview(b"")
+
+    @property
+    def sha1(self) -> str:
+        return self._digest.hexdigest()
+
+    def _inside(self, offset: int) -> bool:
+        return self.before <= offset < self.before + self._size
 
     def lend(self, offset: int) -> memoryview:
-        return self._sink.lend(offset - self._before)
+        if self._inside(offset):
+            self._lent = self._sink.lend(offset - self.before)[: self.before + self._size - offset]
+        else:
+            end = self.before if offset < self.before else self.whole
+            self._lent = memoryview(bytearray(end - offset))
+        return self._lent
 
     def landed(self, offset: int, count: int) -> None:
-        self._sink.landed(offset - self._before, count)
+        self._digest.update(self._lent[:count])
+        self.arrived += count
+        if self._inside(offset):
+            self._sink.landed(offset - self.before, count)
 
     def total(self, size: int) -> None:
         self._sink.total(self._size)
@@ -247,8 +286,3 @@ def breaks_headers(filename: str) -> bool:
 def _path(asset: Asset) -> str:
     """The media id is for caches on the way, which are told to keep a mutable URL for 30 days (11.14)."""
     return f"consume/assets/binary/{asset.id}?v={quote(asset.media_id)}"
-
-
-def _sha1(etag: str | None) -> str | None:
-    found = _SHA1.fullmatch(etag or "")
-    return found[1] if found else None

@@ -32,6 +32,7 @@ from assetfs.names import decode
 from assetfs.repository import (
     Capabilities,
     Change,
+    Fixed,
     Forbidden,
     Identity,
     Kind,
@@ -320,8 +321,10 @@ class SamsRepository(Repository):
             raise Unsupported("SAMS has no links")
         if folder.id[:1] in HIDDEN:
             raise Forbidden("what is in hidden folders is the server's own")
-        if (folder.id == ROOT) is (kind is Kind.FILE):
-            raise Unsupported("files are in sets, and sets are at the top: there are no folders in sets")
+        if folder.id == ROOT and kind is Kind.FILE:
+            raise Unsupported("files are in sets")
+        if folder.id != ROOT and kind is Kind.FOLDER:
+            raise Fixed("sets are at the top: there are no folders in sets")
         if Rights.WRITE not in folder.rights:
             raise Forbidden("the set is not open for changes")
         (check_name if kind is Kind.FILE else check_set_name)(name)

@@ -45,8 +45,8 @@ class SamsWorld(World):
         },
         nested=False,
     )
-    # A download may have to be asked for twice, and the record between, while an asset is not older than a second.
-    budget = Budget(connect=1, listing=1, metadata_of_many=1, small_read=3, upload=2, replace=2, measure_of_many=1)
+    # A download is followed by a look at the record, while an asset is not older than a second.
+    budget = Budget(connect=1, listing=1, metadata_of_many=1, small_read=2, upload=2, replace=2, measure_of_many=1)
 
     def __init__(self, running: RunningSandbox | RealSams, *, faults: bool = True) -> None:
         self._running = running

@@ -13,6 +13,7 @@ import trio
 from assetfs.repository import (
     Busy,
     Conflict,
+    Fixed,
     Forbidden,
     Kind,
     NameRejected,
@@ -115,8 +116,12 @@ async def test_a_set_takes_the_place_of_an_empty_one_only(
 
 async def test_there_are_no_folders_in_sets_and_no_files_beside_them(repository: Repository, area: Node) -> None:
     root = await repository.root()
-    for folder, kind in ((area, Kind.FOLDER), (root, Kind.FILE), (area, Kind.LINK)):
-        with pytest.raises(Unsupported):
+    for folder, kind, error in (
+        (area, Kind.FOLDER, Fixed),
+        (root, Kind.FILE, Unsupported),
+        (area, Kind.LINK, Unsupported),
+    ):
+        with pytest.raises(error):
             repository.admit(folder, "x", kind)
     with pytest.raises(Unsupported):
         await repository.move(area, root, area, "x")
@@ -246,7 +251,7 @@ async def test_a_read_costs_one_request_when_the_asset_is_older_than_a_second(
     world: SamsWorld, repository: Repository, area: Node, fresh: Fresh
 ) -> None:
     file, content = world.put(area.id, "a.txt", fresh()), None
-    for expected in (["GET binary", "GET asset", "GET binary"], ["GET binary"], ["GET binary"]):
+    for expected in (["GET binary", "GET asset"], ["GET binary"], ["GET binary"]):
         node = await repository.stat(file)
         world.reset()
         content = (await fetched(repository, node)).content
@@ -732,3 +737,18 @@ async def test_a_large_file_that_arrives_wrong_does_not_come_to_its_end(
     with pytest.raises(ProtocolViolation, match="SHA-1"):
         await fetched(repository, node, 1, 3_000_000)
     assert (await fetched(repository, node, 1, 3_000_000)).content == content[1:]
+
+
+@pytest.mark.parametrize("start", [0, 1])
+async def test_a_large_archive_is_held_against_its_digest(
+    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh, monkeypatch: pytest.MonkeyPatch, start: int
+) -> None:
+    monkeypatch.setattr("assetfs.backends.sams.downloads.LARGEST", 1000)
+    content = fresh(300_000)
+    node = await repository.stat(world.put(area.id, "選挙.bin", content))
+    world.arm("corrupt", match={"kind": "zip"})
+    with pytest.raises(ProtocolViolation, match="SHA-1"):
+        await fetched(repository, node, start, 300_000)
+    world.reset()
+    assert (await fetched(repository, node, start, 300_000)).content == content[start:]
+    assert requests(world).count("GET zip") == 1

@@ -6,15 +6,14 @@ with --bench-big N) has N resources that share no content but are one line each.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
-from collections.abc import Iterator
 
 from assetfs.sandbox.jama import setup
 from assetfs.sandbox.jama.seeds import people
 from assetfs.sandbox.jama.seeds.planting import Planter
+from assetfs.sandbox.makings import block, pattern
 from assetfs.sandbox.options import Options
-from assetfs.sandbox.store import PIECE, Blobs
+from assetfs.sandbox.store import Blobs
 
 SMALL = 10 * 1024
 
@@ -34,16 +33,3 @@ def plant(db: sqlite3.Connection, blobs: Blobs, options: Options) -> None:
         big = planter.collection("big")
         planter.files(((f"item-{n:07d}.txt", b"item %d\n" % n) for n in range(options.bench_big)), big)
     setup.limit(db, users.limited, project_id, [small])
-
-
-def block(number: int, size: int) -> bytes:
-    """Bytes that look random and follow from a number."""
-    return hashlib.shake_128(b"block %d" % number).digest(size)
-
-
-def pattern(size: int) -> Iterator[bytes]:
-    """`size` bytes in pieces: one random-looking MiB over and over, each time with its number in front."""
-    body = block(0, PIECE)
-    for start in range(0, size, PIECE):
-        piece = b"%016d" % start + body[16:]
-        yield piece[: size - start]

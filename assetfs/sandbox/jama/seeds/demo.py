@@ -13,7 +13,6 @@ from assetfs.sandbox import makings
 from assetfs.sandbox.jama import setup
 from assetfs.sandbox.jama.context import now
 from assetfs.sandbox.jama.seeds import people
-from assetfs.sandbox.jama.seeds.bench import pattern
 from assetfs.sandbox.jama.seeds.planting import Planter
 from assetfs.sandbox.options import Options
 from assetfs.sandbox.store import Blobs
@@ -121,7 +120,7 @@ def _sound(planter: Planter) -> None:
     sound = planter.collection("Sound and film")
     planter.file("A4.wav", makings.tone(440, 1.5), sound)
     planter.file("E5.wav", makings.tone(659.26, 1.0), sound)
-    planter.file("reel 3, unedited.bin", pattern(LARGE), sound)
+    planter.file("reel 3, unedited.bin", makings.pattern(LARGE), sound)
 
 
 def _oddities(planter: Planter) -> None:

@@ -6,16 +6,16 @@ with --bench-big N) has N assets of one line each.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
+from assetfs.sandbox.makings import block, pattern
 from assetfs.sandbox.options import Options
 from assetfs.sandbox.sams import content, sets
 from assetfs.sandbox.sams.context import Call, Switches
 from assetfs.sandbox.sams.documents import Document, Documents, seconds, sha1
-from assetfs.sandbox.store import PIECE, Blobs
+from assetfs.sandbox.store import Blobs
 
 SMALL = 10 * 1024
 BEGUN = seconds("2026-01-05T08:00:00+0000")
@@ -67,16 +67,3 @@ def _row(call: Call, set_id: str, filename: str, pieces: Iterable[bytes]) -> tup
 def _write(call: Call, rows: list[tuple[str, str, str]]) -> None:
     call.documents.db.executemany("INSERT INTO asset (id, doc, view) VALUES (?, ?, ?)", rows)
     rows.clear()
-
-
-def block(number: int, size: int) -> bytes:
-    """Bytes that look random and follow from a number."""
-    return hashlib.shake_128(b"block %d" % number).digest(size)
-
-
-def pattern(size: int) -> Iterator[bytes]:
-    """`size` bytes in pieces: one random-looking MiB over and over, each time with its number in front."""
-    body = block(0, PIECE)
-    for start in range(0, size, PIECE):
-        piece = b"%016d" % start + body[16:]
-        yield piece[: size - start]
