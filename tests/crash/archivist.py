@@ -30,7 +30,6 @@ POINTS = {
     "tests.crash.archivist": {"FileLedger": "record"},
 }
 OPTIONS = {
-    "catalogue_ttl": 0.2,
     "poll_min": 0.1,
     "poll_max": 0.3,
     "recall_window": 0.1,

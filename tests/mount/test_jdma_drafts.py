@@ -91,6 +91,7 @@ def test_hostile_drafts_name_nothing_but_the_stage(tape: Jdma, archive: Archive)
         (stage / "put").symlink_to(outside)
         assert error_of(lambda: os.setxattr(draft, "user.jdma.commit", b"migrate")) is not None
         assert list(named(tape.server))[before:] == []
+        assert below(outside) == {"mine.txt": b"precious\n"}, "nothing was made through the link either"
         (stage / "put").unlink()
         (stage / "moved").rename(stage / "put")
         os.setxattr(draft, "user.jdma.commit", b"migrate")

@@ -81,8 +81,10 @@ class Catalogue:
         else:
             for workspace in self._configured:
                 found += await self._client.batches(workspace)
-        self._batches = {one.id: one for one in found if one.stage != BatchStage.DELETED}
-        self._listed = begun if begun >= self._outdated else float("-inf")
+        listed = {one.id: one for one in found if one.stage != BatchStage.DELETED}
+        believed = begun >= self._outdated
+        self._batches = listed if believed else listed | self._batches
+        self._listed = begun if believed else float("-inf")
 
     async def batch(self, number: int) -> Batch:
         """One batch, as it was listed last. Raises NotFound."""
@@ -97,8 +99,9 @@ class Catalogue:
         found = await self._client.batch(number)
         if found.stage == BatchStage.DELETED:
             self._batches.pop(number, None)
+            self._outdated = self._clock()
             raise NotFound(f"the batch {number} is deleted")
-        self._batches[number] = found
+        self._learned(found)
         return found
 
     async def ask_any(self, number: int) -> Batch | None:
@@ -112,8 +115,12 @@ class Catalogue:
         """We gave it another label ourselves. Raises NotFound."""
         if number not in self._batches:
             raise NotFound(f"there is no batch {number}")
-        self._batches[number] = msgspec.structs.replace(self._batches[number], label=label)
+        self._learned(msgspec.structs.replace(self._batches[number], label=label))
         return self._batches[number]
+
+    def _learned(self, batch: Batch) -> None:
+        """One batch is known better than any list that is on its way now will say."""
+        self._batches[batch.id], self._outdated = batch, self._clock()
 
     def stale(self) -> None:
         """The next who asks gets a new list, and not one that is on its way."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import trio
@@ -23,6 +22,7 @@ from assetfs.backends.jdma.client import Client
 from assetfs.backends.jdma.engine import Engine, readable
 from assetfs.backends.jdma.errors import AlreadyTaken
 from assetfs.backends.jdma.journal import Item, Journal, Manifest, Retrieval, State
+from assetfs.backends.jdma.leftovers import Leftovers
 from assetfs.backends.jdma.recalls import Recalls
 from assetfs.backends.jdma.stage import Stage
 from assetfs.backends.jdma.wire import FAILURES, Batch, BatchStage, Content, File, Request, RequestType
@@ -54,6 +54,7 @@ class Commits:
         journal: Journal,
         engine: Engine,
         recalls: Recalls,
+        leftovers: Leftovers,
         storage: str,
         *,
         pause: float,
@@ -64,6 +65,7 @@ class Commits:
         self._journal = journal
         self._engine = engine
         self._recalls = recalls
+        self._leftovers = leftovers
         self._storage = storage
         self._pause = pause
         self.unfinished: set[int] = set()
@@ -119,21 +121,22 @@ class Commits:
         return there and now.entries == manifest.entries
 
     async def _prepare(self, draft: Draft, label: str, kind: RequestType, storage: str, ledger: Ledger) -> None:
-        def prepare() -> Path:
+        def prepare() -> tuple[str, str]:
             drafts.validate(draft.path, self._stage)
+            earlier = self._journal.manifest(draft.key)
             manifest = drafts.described(draft.path, draft.key)
-            source = self._stage.new_source(label)
-            drafts.clone(draft.path, source, self._stage)
-            self._journal.save_manifest(manifest)
-            return source
+            with self._stage.new_source(label) as (place, handle):
+                manifest.source = str(place.relative_to(self._stage.local))
+                self._journal.save_manifest(manifest)
+                drafts.clone(draft.path, handle, self._stage)
+            return manifest.source, earlier.source if earlier is not None else ""
 
         try:
-            source = await trio.to_thread.run_sync(prepare)
+            source, earlier = await trio.to_thread.run_sync(prepare)
         except OSError as error:
             raise NoSpace(f"{self._stage.local} cannot take it: {error.strerror}") from None
-        await ledger.record(
-            source=str(source.relative_to(self._stage.local)), kind=kind.name, label=label, storage=storage
-        )
+        self._leftovers.leave(earlier)
+        await ledger.record(source=source, kind=kind.name, label=label, storage=storage)
 
     async def _send(self, kind: RequestType, workspace: str, path: str, label: str, storage: str) -> tuple[int, int]:
         """Numbers of the request and of the batch. Sent twice at most, with one folder, so never taken twice."""
@@ -253,9 +256,20 @@ class Commits:
         self._recalls.copies.take(record, time.time())
 
     async def abandon(self, state: Mapping[str, Any]) -> None:
-        """A draft is gone: remove its clone. What the server has taken, it keeps."""
-        if state.get("source") and state.get("batch") is None:
-            await trio.to_thread.run_sync(lambda: self._stage.remove((self._stage.local / str(state["source"])).parent))
+        """A draft is gone: so is its clone, once it is sure that the server does not work on it. What the server has
+        taken, it keeps."""
+        source = str(state.get("source") or "")
+        if not source or state.get("batch") is not None:
+            return
+
+        def forget() -> None:
+            for manifest in self._journal.manifests():
+                if manifest.source == source:
+                    self._journal.remove_manifest(manifest.key)
+
+        await trio.to_thread.run_sync(forget)
+        self._leftovers.leave(source)
+        self._engine.hurry()
 
 
 def _relative(content: Content, source: str) -> dict[str, File]:

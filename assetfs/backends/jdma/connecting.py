@@ -14,6 +14,7 @@ from assetfs.backends.jdma.commits import Commits
 from assetfs.backends.jdma.copies import Copies
 from assetfs.backends.jdma.engine import Engine
 from assetfs.backends.jdma.journal import Journal
+from assetfs.backends.jdma.leftovers import Leftovers
 from assetfs.backends.jdma.nodes import Nodes
 from assetfs.backends.jdma.recalls import Recalls
 from assetfs.backends.jdma.retrieving import Retrieving
@@ -88,6 +89,7 @@ class Parts:
             foreign=settings.recall_foreign,
             name=client.name,
         )
+        leftovers = Leftovers(client, stage, journal, time.monotonic, pause=settings.poll_min)
         engine = Engine(
             client,
             self.catalogue,
@@ -95,6 +97,7 @@ class Parts:
             journal,
             recalls,
             Retrieving(client, stage, journal, pause=settings.poll_min),
+            leftovers,
             time.monotonic,
             parallel=settings.recall_parallel,
             limit=settings.stage_max_bytes,
@@ -102,5 +105,7 @@ class Parts:
             poll_max=settings.poll_max,
         )
         storage = settings.storage or self._account.default_storage
-        commits = Commits(client, self.catalogue, stage, journal, engine, recalls, storage, pause=settings.poll_min)
+        commits = Commits(
+            client, self.catalogue, stage, journal, engine, recalls, leftovers, storage, pause=settings.poll_min
+        )
         return Disk(stage, journal, recalls, engine, commits)

@@ -87,25 +87,26 @@ def described(folder: Path, key: str) -> Manifest:
     return Manifest(key=key, entries=entries)
 
 
-def clone(folder: Path, target: Path, stage: Stage) -> None:
-    """The same files in another folder: links to them, or copies where the disk has no links. `target` is empty."""
+def clone(folder: Path, target: int, stage: Stage) -> None:
+    """The same files in another folder: links to them, or copies where the disk has no links. `target` is a handle of
+    that folder, which is empty."""
     owner = stage.owner
     for path, entry in files_of(folder):
-        place, found = target / path, entry.stat(follow_symlinks=False)
-        if entry.is_dir(follow_symlinks=False):
-            os.mkdir(place)
-            os.chmod(place, stat.S_IMODE(found.st_mode) | stat.S_IRWXU)
-            if owner is not None:
-                os.chown(place, found.st_uid, found.st_gid)
+        found = entry.stat(follow_symlinks=False)
+        made = entry.is_dir(follow_symlinks=False)
+        if made:
+            os.mkdir(path, dir_fd=target)
+            os.chmod(path, stat.S_IMODE(found.st_mode) | stat.S_IRWXU, dir_fd=target)
         else:
             try:
-                os.link(folder / path, place, follow_symlinks=False)
+                os.link(folder / path, path, dst_dir_fd=target, follow_symlinks=False)
             except OSError as error:
                 if error.errno not in NO_LINKS:
                     raise
-                shutil.copy2(folder / path, place, follow_symlinks=False)
-                if owner is not None:
-                    os.chown(place, found.st_uid, found.st_gid)
+                shutil.copy2(folder / path, f"/proc/self/fd/{target}/{path}", follow_symlinks=False)
+                made = True
+        if made and owner is not None:
+            os.chown(path, found.st_uid, found.st_gid, dir_fd=target)
     os.sync()
 
 

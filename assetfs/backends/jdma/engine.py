@@ -15,6 +15,7 @@ import trio
 from assetfs.backends.jdma.catalogue import Catalogue
 from assetfs.backends.jdma.client import Client
 from assetfs.backends.jdma.journal import Journal, Retrieval, State
+from assetfs.backends.jdma.leftovers import Leftovers
 from assetfs.backends.jdma.recalls import Recalls
 from assetfs.backends.jdma.retrieving import Lost, Retrieving
 from assetfs.backends.jdma.stage import Stage
@@ -47,6 +48,7 @@ class Engine:
         journal: Journal,
         recalls: Recalls,
         retrieving: Retrieving,
+        leftovers: Leftovers,
         clock: Callable[[], float],
         *,
         parallel: int,
@@ -60,6 +62,7 @@ class Engine:
         self._journal = journal
         self._recalls = recalls
         self._retrieving = retrieving
+        self._leftovers = leftovers
         self._verifying = Verifying(stage, journal)
         self._clock = clock
         self._parallel = parallel
@@ -86,6 +89,7 @@ class Engine:
 
     def load(self) -> None:
         """Take over what the last daemon left. Blocks; call it in a thread, before anything else."""
+        self._leftovers.load()
         self.pins = self._journal.pins()
         self._retrieving.bases = self._journal.bases()
         strays = self._stage.targets()
@@ -137,9 +141,11 @@ class Engine:
                 await self._poll()
             while (batch := self._sendable()) is not None:
                 await self._send(batch)
+            await self._leftovers.settle()
         except (RepositoryError, OSError) as reason:
             log.warning("recalls do not go on now: %s", reason)
             self._next_poll = self._clock() + self._poll_max
+            self._leftovers.due = max(self._leftovers.due, self._next_poll)
         await self._adopt()
         for record in [r for r in self._recalls.flying.values() if r.state is State.ARRIVED]:
             await self._check(record)
@@ -152,7 +158,7 @@ class Engine:
         now = self._clock()
         if any(record.state is State.ARRIVED for record in self._recalls.flying.values()):
             return now
-        times = [self._next_poll, self._next_look]
+        times = [self._next_poll, self._next_look, self._leftovers.due]
         if self._unsure and self._next_poll == float("inf"):
             return now
         if len(busy := self._recalls.busy()) < self._parallel:

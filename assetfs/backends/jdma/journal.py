@@ -108,6 +108,8 @@ class Manifest(msgspec.Struct, kw_only=True):
     """The draft's."""
     entries: list[Entry]
     batch: int | None = None
+    source: str = ""
+    """The folder that the server is told, below the stage."""
 
 
 class Journal:
@@ -194,9 +196,6 @@ class Journal:
 
     def save_listing(self, content: Content) -> None:
         self._write("files", str(content.id), packed(content))
-
-    def forget_listing(self, batch: int) -> None:
-        (self._folder / "files" / f"{int(batch)}.json").unlink(missing_ok=True)
 
     # ---- files ----------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from assetfs import names
@@ -82,8 +82,6 @@ class Stage:
     def make(self, folder: Path) -> None:
         """A private folder of ours, if it is not there yet. It belongs to whom the stage belongs to, also where root
         mounts: the server looks at the owner. Raises BadStage where a link stands in the way."""
-        if folder.parent != self.local and os.path.islink(folder.parent):
-            raise BadStage(f"{folder.parent} is in the way: it should be a folder")
         with suppress(FileExistsError):
             os.mkdir(folder, PRIVATE)
             if self._owner is not None and os.geteuid() == 0:
@@ -120,16 +118,30 @@ class Stage:
             if not os.path.lexists(place):
                 return place
 
-    def new_source(self, label: str) -> Path:
-        """A new, empty folder for an upload, in a random one that is ours alone."""
-        while True:
-            above = self.local / "put" / secrets.token_hex(4)
-            if os.path.lexists(above):
-                continue
-            name = names.encode(label)[: names.LIMIT].decode("utf-8", "ignore") or "batch"
-            self.make(above)
-            self.make(above / name)
-            return above / name
+    @contextmanager
+    def new_source(self, label: str) -> Iterator[tuple[Path, int]]:
+        """A new, empty folder for an upload, in a random one that is ours alone: its place, and a handle of it, so that
+        what is made in it is made there whatever its name leads to meanwhile. Raises BadStage where `put` is no folder
+        but a link, before anything is made."""
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        above, name = secrets.token_hex(4), source_name(label)
+        with ExitStack() as open_ones:
+
+            def opened(part: str | Path, at: int | None = None) -> int:
+                handle = os.open(part, flags, dir_fd=at)
+                open_ones.callback(os.close, handle)
+                return handle
+
+            try:
+                handle = opened("put", opened(self.local))
+            except OSError as error:
+                raise BadStage(f"{self.local / 'put'} is in the way: it should be a folder") from error
+            for part in (above, name):
+                os.mkdir(part, PRIVATE, dir_fd=handle)
+                handle = opened(part, handle)
+                if self.owner is not None:
+                    os.fchown(handle, *self.owner)
+            yield self.local / "put" / above / name, handle
 
     def free(self) -> int:
         """Bytes that may still be written by who owns the stage."""
@@ -164,9 +176,10 @@ class Stage:
             os.rename(place, self.local / "stuck" / f"{place.name}-{secrets.token_hex(4)}")
         return False
 
-    def stuck(self) -> int:
-        """How many things could not be removed."""
-        return len(os.listdir(self.local / "stuck"))
+
+def source_name(label: str) -> str:
+    """What the folder of a batch is called on the disk."""
+    return names.encode(label)[: names.LIMIT].decode("utf-8", "ignore") or "batch"
 
 
 @contextmanager

@@ -12,7 +12,16 @@ import pytest
 import trio
 
 from assetfs.backends.jdma.repository import JdmaRepository
-from assetfs.repository import Availability, Kind, NameRejected, Node, NotFound, Unsupported, ValueRejected
+from assetfs.repository import (
+    Availability,
+    Kind,
+    NameRejected,
+    Node,
+    NotFound,
+    Unavailable,
+    Unsupported,
+    ValueRejected,
+)
 from tests.contract.doubles import Book, Broken
 from tests.jdma_service import Service, content, files, tree
 from tests.sandboxes import start_sandbox
@@ -299,7 +308,8 @@ async def test_a_draft_that_is_thrown_away_leaves_nothing(service: Service, stag
             await repository.commit_draft(draft, await place(repository, service), "run", b"put", book)
         assert os.listdir(stage / "put")
         await repository.abandon(book.state)
-        assert os.listdir(stage / "put") == []
+        await cleared(stage)
+    assert os.listdir(stage / ".assetfs" / "drafts") == []
 
 
 async def test_an_upload_that_the_server_has_forgotten_is_judged_by_its_batch(service: Service, stage: Path) -> None:
@@ -317,3 +327,56 @@ async def test_an_upload_that_the_server_has_forgotten_is_judged_by_its_batch(se
         with trio.fail_after(30):
             node = await repository.finish_draft(draft, folder, draft.name, book)
         assert node.id == f"b{book.state['batch']}"
+
+
+# ---- clones that nobody waits for ---------------------------------------------------------------------------------
+
+
+async def cleared(stage: Path) -> None:
+    with trio.fail_after(30):
+        while os.listdir(stage / "put"):
+            await trio.sleep(0.02)
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_an_answer_that_is_lost_for_good_leaves_no_clone_behind(
+    service: Service, stage: Path, taken: bool
+) -> None:
+    """The draft goes another way afterwards; what the server has taken meanwhile is not taken from it."""
+    sent = len(service.made(0))
+    async with service.opened(stage) as repository:
+        draft, folder, book = drafted(repository, service), await place(repository, service), Book()
+        service.running.switch(passes=0)
+        service.running.arm("lost_answer" if taken else "drop", {"method": "POST"}, count=2)
+        service.running.arm("status", {"method": "GET", "kind": "request"}, count=100, status=501)
+        with trio.fail_after(60), pytest.raises(Unavailable):
+            await repository.commit_draft(draft, folder, draft.name, b"put", book)
+        (clone,) = os.listdir(stage / "put")
+        service.running.reset()
+        service.running.switch(passes=0)
+        (draft.path / "more.txt").write_bytes(b"more\n")
+        again = Book(book.state)
+        await repository.commit_draft(draft, folder, draft.name, b"put", again)
+        while "put" in os.listdir(stage) and len(os.listdir(stage / "put")) > 1 + taken:
+            await trio.sleep(0.02)
+        assert (clone in os.listdir(stage / "put")) is taken, "the server works on it"
+        service.running.switch(passes=-1)
+        with trio.fail_after(30):
+            node = await repository.finish_draft(draft, folder, draft.name, again)
+        assert set(await files(repository, int(node.id[1:]))) == {*DATA, "more.txt"}
+    made = service.made(0)[sent:]
+    assert len(made) == 1 + taken
+    for one in made:
+        assert service.ended(one["request_id"])["stage"] == 9
+    async with service.opened(stage):
+        await cleared(stage)
+
+
+async def test_a_clone_that_was_never_finished_is_removed_at_the_next_start(service: Service, stage: Path) -> None:
+    async with service.opened(stage) as repository:
+        draft = drafted(repository, service)
+        (stage / "put" / "0123abcd" / "run").mkdir(parents=True)
+        os.link(draft.path / "a.txt", stage / "put" / "0123abcd" / "run" / "a.txt")
+    async with service.opened(stage):
+        await cleared(stage)
+    assert tree(draft.path) == DATA

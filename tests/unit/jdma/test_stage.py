@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from assetfs.backends.jdma.checksums import fits, sums
 from assetfs.backends.jdma.copies import is_open
-from assetfs.backends.jdma.stage import BadStage, Stage, beneath
+from assetfs.backends.jdma.drafts import clone
+from assetfs.backends.jdma.stage import BadStage, Stage, beneath, source_name
 from assetfs.repository import NotFound, ProtocolViolation
 
 HOSTILE = [
@@ -47,9 +48,9 @@ def test_paths_are_told_as_the_server_sees_them(stage: Stage) -> None:
 
 @pytest.mark.parametrize("label", HOSTILE)
 def test_no_label_leads_out_of_the_stage(stage: Stage, label: str) -> None:
-    source = stage.new_source(label)
+    with stage.new_source(label) as (source, handle):
+        assert os.path.samestat(os.fstat(handle), os.lstat(source))
     assert source.parent.parent == stage.local / "put"
-    assert source.is_dir()
     told = stage.server_path(source)
     assert told.startswith("/gws/demo/fred/stage/put/")
     assert ".." not in told.split("/")
@@ -60,12 +61,10 @@ def test_no_label_leads_out_of_the_stage(stage: Stage, label: str) -> None:
 
 @given(st.text(max_size=300))
 def test_no_text_at_all_leads_out(text: str) -> None:
-    stage = Stage(Path("/nonexistent/stage"))
-    made: list[Path] = []
-    stage.make = made.append  # type: ignore[method-assign]
-    place = stage.new_source(text)
-    assert place.parent.parent == Path("/nonexistent/stage/put")
-    assert len(place.name.encode("utf-8", "surrogateescape")) <= 255
+    name = source_name(text)
+    assert name not in ("", ".", "..")
+    assert not {"/", "\0"} & set(name)
+    assert len(name.encode("utf-8", "surrogateescape")) <= 255
 
 
 def test_paths_outside_and_over_links_are_refused(stage: Stage, tmp_path: Path) -> None:
@@ -89,9 +88,25 @@ def test_nothing_is_made_through_a_link(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (stage.local / "put").rmdir()
     os.symlink(tmp_path / "outside", stage.local / "put")
-    with pytest.raises(BadStage):
-        stage.new_source("run")
+    with pytest.raises(BadStage), stage.new_source("run"):
+        pass
     assert os.listdir(tmp_path / "outside") == []
+
+
+def test_what_is_made_stays_in_the_stage_when_its_name_leads_elsewhere_meanwhile(stage: Stage, tmp_path: Path) -> None:
+    outside, draft = tmp_path / "outside", stage.local / "drafts" / "run"
+    outside.mkdir()
+    (draft / "sub").mkdir(parents=True)
+    (draft / "sub" / "a.txt").write_text("alpha")
+    with stage.new_source("run") as (source, handle):
+        (stage.local / "put").rename(stage.local / "moved")
+        os.symlink(outside, stage.local / "put")
+        clone(draft, handle, stage)
+    assert os.listdir(outside) == []
+    made = stage.local / "moved" / source.parent.name / "run" / "sub" / "a.txt"
+    assert made.read_text() == "alpha"
+    with pytest.raises(ProtocolViolation):
+        stage.server_path(source)
 
 
 @pytest.mark.parametrize("server", ["relative", "/gws/../etc", "/", "", "//x"])
