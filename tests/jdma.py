@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from tests.sandboxes import RunningSandbox
 
 DONE = {"PUT": 9, "MIGRATE": 9, "GET": 106, "DELETE": 204}
 FAILED, FAILED_COMPLETED = 1000, 1001
+ENDED = (*DONE.values(), FAILED, FAILED_COMPLETED)
 DEADLINE = 30.0
 STEADY = 20
 """Looks at a request, 20 ms apart and more, after which it is taken to stay where it is."""
+_numbers = itertools.count(1)
 
 
 class Jdma:
@@ -67,6 +70,24 @@ class Jdma:
         self.wait(accepted["request_id"], DONE["PUT"])
         return int(accepted["batch_id"])
 
+    def upload(self, files: Mapping[str, bytes], label: str | None = "run", **more: Any) -> int:
+        """Put a new folder with these files, wait until it is on tape. Returns the batch's id."""
+        folder = tree(tree(self.stage / "uploads") / f"{next(_numbers)}")
+        for path, content in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+        return self.batch(tree(folder), label=label, **more)
+
+    def relabel(self, batch: int, label: str | None) -> httpx.Response:
+        """Give a batch another label."""
+        return self.http.put("migration/", params={"name": self.name, "migration_id": batch}, json={"label": label})
+
+    def new_stage(self) -> Path:
+        """A new folder on the shared disk, fit for a mount's stage."""
+        folder = tree(self.stage / f"stage-{next(_numbers)}")
+        folder.chmod(0o700)
+        return folder
+
     def request(self, number: int) -> dict[str, Any]:
         """A request in detail."""
         return self.ask("request", request_id=number)
@@ -82,6 +103,18 @@ class Jdma:
             assert time.monotonic() < deadline, f"stays at {found['stage']}: {found.get('failure_reason')}"
             time.sleep(0.02)
         return found
+
+    def ended(self, request: int) -> dict[str, Any]:
+        """Wait until a request has come to an end, good or bad. Returns it."""
+        deadline = time.monotonic() + DEADLINE
+        while (found := self.request(request))["stage"] not in ENDED:
+            assert time.monotonic() < deadline, f"stays at {found['stage']}"
+            time.sleep(0.02)
+        return found
+
+    def made(self, kind: int) -> list[dict[str, Any]]:
+        """This user's requests of a type that the server remembers."""
+        return [one for one in self.ask("request")["requests"] if one["request_type"] == kind]
 
     def settled(self, request: int) -> int:
         """The stage that a request stays at for a while."""

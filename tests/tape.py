@@ -6,7 +6,6 @@ What a test puts there has a label of its own; what the server does is as it was
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -37,7 +36,6 @@ TREE = {
     "sub__holes_bin": bytes(300_000) + noise(5000) + bytes(200_000),
     "sub__empty": b"",
 }
-_numbers = itertools.count(1)
 
 Archive = Callable[..., AbstractContextManager[Mounted]]
 
@@ -63,18 +61,11 @@ def archive(tape: Jdma, tmp_path: Path) -> Archive:
 
     @contextmanager
     def opened(*options: str, recall: str = "wait", stage: Path | None = None) -> Iterator[Mounted]:
-        words = ("--stage", str(stage or new_stage(tape)), "--recall", recall, *QUICK, *options)
+        words = ("--stage", str(stage or tape.new_stage()), "--recall", recall, *QUICK, *options)
         with mounted(tape.server.source, tape.server.credential, tmp_path, *words) as drive:
             yield drive
 
     return opened
-
-
-def new_stage(tape: Jdma) -> Path:
-    """A folder for a mount on the shared disk."""
-    stage = tree(tape.stage / f"stage-{next(_numbers)}")
-    stage.chmod(0o700)
-    return stage
 
 
 def on_tape(tape: Jdma, label: str) -> tuple[str, dict[str, bytes]]:

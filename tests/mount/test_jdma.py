@@ -14,7 +14,7 @@ import pytest
 from tests.jdma import Jdma, below
 from tests.mounts import Mounted, ended, error_of, eventually, mounted
 from tests.sandboxes import start_sandbox
-from tests.tape import MANY, NEVER, QUICK, Archive, attribute, new_stage, on_tape
+from tests.tape import MANY, NEVER, QUICK, Archive, attribute, on_tape
 
 pytestmark = pytest.mark.mount
 
@@ -148,7 +148,7 @@ def test_a_waiting_reader_can_be_killed(tape: Jdma, archive: Archive) -> None:
 
 
 def test_copies_are_evicted_and_come_again(tape: Jdma, archive: Archive) -> None:
-    stage = new_stage(tape)
+    stage = tape.new_stage()
     folder, truth = on_tape(tape, "evicted")
     with archive(stage=stage) as drive:
         place = drive.path / folder

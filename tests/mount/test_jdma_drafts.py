@@ -10,7 +10,7 @@ import pytest
 
 from tests.jdma import Jdma, below, named, tree
 from tests.mounts import error_of, eventually
-from tests.tape import NEVER, TREE, Archive, attribute, new_stage
+from tests.tape import NEVER, TREE, Archive, attribute
 
 pytestmark = pytest.mark.mount
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.mount
 def test_a_draft_becomes_a_batch(tape: Jdma, archive: Archive) -> None:
     tape.server.switch(put_seconds=NEVER)
     before = len(list(named(tape.server)))
-    stage = new_stage(tape)
+    stage = tape.new_stage()
     with archive(stage=stage) as drive:
         draft = drive.path / tape.workspace / "new run é"
         draft.mkdir()
@@ -77,7 +77,7 @@ def test_the_tape_copy_of_a_draft_is_what_was_written(tape: Jdma, archive: Archi
 
 
 def test_hostile_drafts_name_nothing_but_the_stage(tape: Jdma, archive: Archive) -> None:
-    stage, outside = new_stage(tape), tree(tape.stage / "bystanders", mine_txt="precious\n")
+    stage, outside = tape.new_stage(), tree(tape.stage / "bystanders", mine_txt="precious\n")
     before = len(list(named(tape.server)))
     with archive(stage=stage) as drive:
         draft = drive.path / tape.workspace / "..%2F..%2Fbystanders"

@@ -13,7 +13,7 @@ import pytest
 from tests.jdma import Jdma, below, books, named, tree
 from tests.mounts import User, ended, error_of, eventually, mounted
 from tests.sandboxes import start_sandbox
-from tests.tape import NEVER, QUICK, Archive, new_stage, on_tape
+from tests.tape import NEVER, QUICK, Archive, on_tape
 
 pytestmark = pytest.mark.mount
 
@@ -39,7 +39,7 @@ def test_what_comes_back_wrongly_is_an_error_and_never_other_bytes(tape: Jdma, a
 
 
 def test_what_was_brought_is_there_after_a_remount(tape: Jdma, archive: Archive) -> None:
-    stage = new_stage(tape)
+    stage = tape.new_stage()
     folder, truth = on_tape(tape, "kept")
     with archive(stage=stage) as drive:
         assert below(drive.path / folder) == truth
@@ -50,7 +50,7 @@ def test_what_was_brought_is_there_after_a_remount(tape: Jdma, archive: Archive)
 
 
 def test_a_daemon_that_dies_while_somebody_waits_asks_only_once(tape: Jdma, archive: Archive) -> None:
-    stage = new_stage(tape)
+    stage = tape.new_stage()
     folder, truth = on_tape(tape, "dies")
     tape.server.switch(passes=0)
     with archive(stage=stage) as drive:
@@ -84,7 +84,7 @@ def paths_named(tape: Jdma, since: int) -> list[tuple[str, str]]:
 
 
 def test_only_our_own_stage_is_ever_named(tape: Jdma, archive: Archive, tmp_path: Path) -> None:
-    stage, outside = new_stage(tape), tree(tape.stage / "precious", mine_txt="precious\n")
+    stage, outside = tape.new_stage(), tree(tape.stage / "precious", mine_txt="precious\n")
     label = "../../precious"
     on_tape(tape, "harmless")
     source = tree(tape.stage / "sources" / "hostile", a_txt="a\n", b_txt="b\n", c_txt="c\n")
@@ -128,7 +128,7 @@ def test_an_ordinary_user_reads_what_root_has_put_there(ordinary_user: User, ope
     with start_sandbox("jdma", options=("--login", login)) as server:
         tape = Jdma(server)
         folder, truth = on_tape(tape, "theirs")
-        stage = new_stage(tape)
+        stage = tape.new_stage()
         words = ("--stage", str(stage), "--recall", "wait", *QUICK)
         home = open_folder / "tape"
         with mounted(server.source, server.credential, home, *words, user=ordinary_user) as drive:

@@ -26,9 +26,9 @@ def _service() -> Iterator[Service]:
 
 @pytest.fixture
 def service(_service: Service) -> Iterator[Service]:
-    _service.running.reset()
+    _service.server.reset()
     yield _service
-    _service.running.reset()
+    _service.server.reset()
 
 
 Tape = Callable[..., AbstractContextManager[Mounted]]
@@ -37,21 +37,21 @@ Tape = Callable[..., AbstractContextManager[Mounted]]
 @pytest.fixture
 def tape(service: Service, tmp_path: Path) -> Tape:
     """`with tape("--recall", "wait")`: a mount of the service with a stage of its own."""
-    stage = service.stage()
+    stage = service.new_stage()
 
     def make(*options: str) -> AbstractContextManager[Mounted]:
-        source = service.running.source
-        return mounted(source, service.running.credential, tmp_path / "home", "--stage", str(stage), *QUICK, *options)
+        source = service.server.source
+        return mounted(source, service.server.credential, tmp_path / "home", "--stage", str(stage), *QUICK, *options)
 
     return make
 
 
 def test_a_tree_comes_back_from_tape_with_one_request(service: Service, tape: Tape) -> None:
     data = {f"d{n % 7}/{n}.bin": os.urandom(100 + n) for n in range(150)}
-    service.batch(data, "fetched")
+    service.upload(data, "fetched")
     with tape() as found:
         batch = found.path / service.workspace / "fetched"
-        service.running.forget()
+        service.server.forget()
         done = assetfs("fetch", batch, home=found.home)
         assert (done.returncode, done.stdout) == (0, f"150 files, {sum(map(len, data.values()))} bytes here\n"), done
         assert service.posts("GET") == 1
@@ -64,8 +64,8 @@ def test_a_tree_comes_back_from_tape_with_one_request(service: Service, tape: Ta
 
 
 def test_what_does_not_come_is_named_and_the_rest_comes(service: Service, tape: Tape) -> None:
-    service.batch({"good.txt": b"good\n", "bad.txt": b"bad\n"}, "half")
-    service.running.switch(spoiled="corrupt", spoiled_paths="bad")
+    service.upload({"good.txt": b"good\n", "bad.txt": b"bad\n"}, "half")
+    service.server.switch(spoiled="corrupt", spoiled_paths="bad")
     with tape() as found:
         batch = found.path / service.workspace / "half"
         done = assetfs("fetch", batch, home=found.home)
@@ -76,14 +76,14 @@ def test_what_does_not_come_is_named_and_the_rest_comes(service: Service, tape: 
 
 
 def test_it_can_be_given_up_and_goes_on_later(service: Service, tape: Tape) -> None:
-    service.batch({"a.txt": b"a\n"}, "slow")
-    service.running.switch(passes=0)
+    service.upload({"a.txt": b"a\n"}, "slow")
+    service.server.switch(passes=0)
     with tape() as found:
         batch = found.path / service.workspace / "slow"
         done = assetfs("fetch", "--timeout", "1s", batch, home=found.home)
         assert done.returncode == 1
         assert "still on their way" in done.stderr
-        service.running.switch(passes=-1)
+        service.server.switch(passes=-1)
         assert assetfs("fetch", batch, home=found.home).returncode == 0
     assert service.posts("GET") == 1
 

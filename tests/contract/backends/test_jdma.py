@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -32,27 +31,8 @@ from assetfs.repository import (
 )
 from tests.contract.doubles import Book, Held, fetched
 from tests.jdma_service import Service, adler32, content, files
-from tests.sandboxes import start_sandbox
 
 DATA = {"a.txt": b"alpha\n", "sub/b.bin": os.urandom(70_000), "sub/deep/c.txt": b"gamma\n", "empty": b""}
-
-
-@pytest.fixture(scope="module")
-def _service() -> Iterator[Service]:
-    with start_sandbox("jdma") as running:
-        yield Service(running)
-
-
-@pytest.fixture
-def service(_service: Service) -> Iterator[Service]:
-    _service.running.reset()
-    yield _service
-    _service.running.reset()
-
-
-@pytest.fixture
-def stage(service: Service) -> Path:
-    return service.stage()
 
 
 def journal(stage: Path) -> list[Retrieval]:
@@ -64,7 +44,7 @@ def journal(stage: Path) -> list[Retrieval]:
 
 
 async def test_workspaces_batches_folders_and_files(service: Service, stage: Path) -> None:
-    number = service.batch(DATA, "first run")
+    number = service.upload(DATA, "first run")
     async with service.opened(stage) as repository:
         (workspace,) = [node async for page in repository.children(await repository.root()) for node in page.nodes]
         assert workspace.name == service.workspace
@@ -88,7 +68,7 @@ async def test_workspaces_batches_folders_and_files(service: Service, stage: Pat
 async def test_a_deleted_batch_is_not_shown_and_one_without_label_shows_its_number(
     service: Service, stage: Path
 ) -> None:
-    gone, nameless = service.batch({"x": b"1"}), service.batch({"x": b"1"}, None)
+    gone, nameless = service.upload({"x": b"1"}), service.upload({"x": b"1"}, None)
     posted = service.post("DELETE", migration_id=gone, storage="elastictape")
     service.ended(posted.json()["request_id"])
     async with service.opened(stage) as repository:
@@ -99,40 +79,40 @@ async def test_a_deleted_batch_is_not_shown_and_one_without_label_shows_its_numb
 
 async def test_everything_at_once_costs_two_requests_and_later_none(service: Service, stage: Path) -> None:
     for _ in range(3):
-        service.batch(DATA)
+        service.upload(DATA)
     async with service.opened(stage) as repository:
-        service.running.forget()
+        service.server.forget()
         seen = [listing async for listing in repository.walk(await repository.root())]
         assert len(seen) > 6
         assert service.total() == 2
-        service.running.forget()
+        service.server.forget()
         again = [listing async for listing in repository.walk(await repository.root())]
         assert again == seen
         nodes = [node for listing in again for node in listing.nodes]
         assert set(await repository.metadata(nodes)) == {node.id for node in nodes}
         assert service.total() == 0
     async with service.opened(stage) as repository:
-        service.running.forget()
+        service.server.forget()
         assert [listing async for listing in repository.walk(await repository.root())] == seen
         assert service.total() == 1, "the list of batches; files of batches on storage are known for ever"
 
 
 async def test_one_more_batch_costs_one_listing(service: Service, stage: Path) -> None:
     for _ in range(3):
-        service.batch(DATA)
+        service.upload(DATA)
     async with service.opened(stage, catalogue_ttl=0.0) as repository:
         [listing async for listing in repository.walk(await repository.root())]
-        number = service.batch(DATA, "one more")
-        service.running.forget()
+        number = service.upload(DATA, "one more")
+        service.server.forget()
         await files(repository, number)
-        assert service.running.requests()["kinds"]["GET file"] == 1
+        assert service.server.requests()["kinds"]["GET file"] == 1
 
 
 async def test_everybodys_batches_of_a_workspace(service: Service, stage: Path) -> None:
-    member = service.running.info["member"]
-    url = f"{service.running.url}/api/v1/user"
-    service.running.http.post(url, content=json.dumps({"name": member, "email": "m@example.org"}))
-    theirs = service.batch(DATA, "theirs", name=member)
+    member = service.server.info["member"]
+    url = f"{service.server.url}/api/v1/user"
+    service.server.http.post(url, content=json.dumps({"name": member, "email": "m@example.org"}))
+    theirs = service.upload(DATA, "theirs", name=member)
     async with service.opened(stage, workspaces=service.workspace, scope="workspace") as repository:
         node = await repository.stat(f"b{theirs}")
         assert (await repository.metadata([node]))[node.id]["user.jdma.owner"].value == member.encode()
@@ -157,12 +137,12 @@ async def test_who_is_not_known_is_told_to_introduce_themselves(service: Service
 
 
 async def test_attributes_of_everything(service: Service, stage: Path) -> None:
-    number = service.batch(DATA, "run/1 é")
+    number = service.upload(DATA, "run/1 é")
     async with service.opened(stage) as repository:
         root, batch = await repository.root(), await repository.stat(f"b{number}")
         found = await files(repository, number)
         nodes = [root, batch, found["sub/b.bin"]]
-        service.running.forget()
+        service.server.forget()
         known = await repository.metadata(nodes)
         assert service.total() == 0
         assert known[root.id]["user.jdma.name"].value == service.name.encode()
@@ -185,19 +165,19 @@ async def test_attributes_of_everything(service: Service, stage: Path) -> None:
 
 
 async def test_labels_are_edited_and_nothing_else_of_a_batch(service: Service, stage: Path) -> None:
-    number = service.batch(DATA, "old")
+    number = service.upload(DATA, "old")
     async with service.opened(stage) as repository:
         batch = await repository.stat(f"b{number}")
-        service.running.forget()
+        service.server.forget()
         now = await repository.set_metadata(batch, {"user.jdma.label": "a/b é".encode()})
         assert service.total() == 1
         assert now["user.jdma.label"].value == "a/b é".encode()
         assert (await repository.stat(batch.id)).name == "a/b é"
         workspace = await repository.stat(f"w:{service.workspace}")
-        service.running.forget()
+        service.server.forget()
         assert (await repository.rename(batch, workspace, "renamed")).name == "renamed"
         assert service.total() == 1
-        service.running.forget()
+        service.server.forget()
         for value in (b"", b"\xff", b"x" * 1025):
             with pytest.raises(ValueRejected):
                 await repository.set_metadata(batch, {"user.jdma.label": value})
@@ -208,16 +188,16 @@ async def test_labels_are_edited_and_nothing_else_of_a_batch(service: Service, s
         with pytest.raises(Unsupported):
             await repository.set_metadata(batch, {"user.jdma.colour": b"red"})
         assert service.total() == 0
-    assert service.get("migration/", migration_id=number)["label"] == "renamed"
+    assert service.ask("migration/", migration_id=number)["label"] == "renamed"
 
 
 async def test_a_batch_never_gives_way_and_what_is_in_it_never_changes(service: Service, stage: Path) -> None:
-    one, two = service.batch(DATA, "one"), service.batch(DATA, "two")
+    one, two = service.upload(DATA, "one"), service.upload(DATA, "two")
     async with service.opened(stage) as repository:
         batch, other = await repository.stat(f"b{one}"), await repository.stat(f"b{two}")
         workspace = await repository.stat(f"w:{service.workspace}")
         file = (await files(repository, one))["a.txt"]
-        service.running.forget()
+        service.server.forget()
         with pytest.raises(Conflict):
             await repository.rename(batch, workspace, "two", other)
         with pytest.raises(Conflict):
@@ -237,7 +217,7 @@ async def test_a_batch_never_gives_way_and_what_is_in_it_never_changes(service: 
             repository.admit(batch, "new.txt", Kind.FILE)
         with pytest.raises(Unsupported):
             repository.admit(workspace, "new.txt", Kind.FILE)
-        assert service.running.requests()["kinds"].get("POST request", 0) == 0
+        assert service.server.requests()["kinds"].get("POST request", 0) == 0
 
 
 async def test_the_users_own_settings(service: Service, stage: Path) -> None:
@@ -246,7 +226,7 @@ async def test_the_users_own_settings(service: Service, stage: Path) -> None:
         now = await repository.set_metadata(root, {"user.jdma.email": b"x@example.org", "user.jdma.notify": b"0"})
         assert now["user.jdma.email"].value == b"x@example.org"
         assert now["user.jdma.notify"].value == b"0"
-        assert service.get("user") == {"name": service.name, "email": "x@example.org", "notify": False}
+        assert service.ask("user") == {"name": service.name, "email": "x@example.org", "notify": False}
         for name, value in (("email", b""), ("email", b"a\nb"), ("notify", b"yes")):
             with pytest.raises(ValueRejected):
                 await repository.set_metadata(root, {f"user.jdma.{name}": value})
@@ -255,7 +235,7 @@ async def test_the_users_own_settings(service: Service, stage: Path) -> None:
 
 
 async def test_deletion_is_only_by_the_batchs_own_number(service: Service, stage: Path) -> None:
-    number = service.batch(DATA)
+    number = service.upload(DATA)
     async with service.opened(stage) as repository:
         batch = await repository.stat(f"b{number}")
         file = (await files(repository, number))["a.txt"]
@@ -282,10 +262,10 @@ async def test_deletion_is_only_by_the_batchs_own_number(service: Service, stage
 
 
 async def test_files_wanted_together_come_with_one_request_and_are_checked(service: Service, stage: Path) -> None:
-    number = service.batch(DATA)
+    number = service.upload(DATA)
     async with service.opened(stage) as repository:
         found = await files(repository, number)
-        service.running.forget()
+        service.server.forget()
         for node in found.values():
             await repository.recall([node])
         wanted = await repository.stat(found["a.txt"].id)
@@ -302,13 +282,13 @@ async def test_files_wanted_together_come_with_one_request_and_are_checked(servi
         heard = repository.heard  # type: ignore[attr-defined]
         assert found["a.txt"].id in {change.node for change in heard if change.kind == "availability"}
     (made,) = service.made(1)[-1:]
-    named = service.get("request", request_id=made["request_id"])["filelist"]
+    named = service.ask("request", request_id=made["request_id"])["filelist"]
     assert {"a.txt", "sub/b.bin", "sub", "sub/deep"} <= set(named), "folders are named, or they stay root's"
 
 
 async def test_a_recall_survives_the_repository(service: Service, stage: Path) -> None:
-    number = service.batch(DATA)
-    service.running.switch(passes=0)
+    number = service.upload(DATA)
+    service.server.switch(passes=0)
     async with service.opened(stage) as repository:
         node = (await files(repository, number))["a.txt"]
         await repository.recall([node])
@@ -317,23 +297,23 @@ async def test_a_recall_survives_the_repository(service: Service, stage: Path) -
                 await trio.sleep(0.02)
             while not [record for record in journal(stage) if record.request]:
                 await trio.sleep(0.02)
-    service.running.switch(passes=-1)
+    service.server.switch(passes=-1)
     async with service.opened(stage) as repository:
         with trio.fail_after(30):
             await files(repository, number)
             assert content(await repository.recalled(node)) == DATA["a.txt"]
     assert service.posts("GET") == 1
     async with service.opened(stage) as repository:
-        service.running.forget()
+        service.server.forget()
         assert (await files(repository, number))["a.txt"].availability is Availability.ONLINE
         assert service.total() == 1
 
 
 async def test_an_answer_that_is_lost_makes_no_second_request(service: Service, stage: Path) -> None:
-    number = service.batch(DATA)
+    number = service.upload(DATA)
     async with service.opened(stage) as repository:
         node = (await files(repository, number))["a.txt"]
-        service.running.arm("lost_answer", {"method": "POST", "call": "GET"})
+        service.server.arm("lost_answer", {"method": "POST", "call": "GET"})
         await repository.recall([node])
         with trio.fail_after(30):
             assert content(await repository.recalled(node)) == DATA["a.txt"]
@@ -341,10 +321,10 @@ async def test_an_answer_that_is_lost_makes_no_second_request(service: Service, 
 
 
 async def test_a_request_that_never_arrived_is_made_again(service: Service, stage: Path) -> None:
-    number = service.batch(DATA)
+    number = service.upload(DATA)
     async with service.opened(stage) as repository:
         node = (await files(repository, number))["a.txt"]
-        service.running.arm("drop", {"method": "POST"})
+        service.server.arm("drop", {"method": "POST"})
         await repository.recall([node])
         with trio.fail_after(30):
             assert content(await repository.recalled(node)) == DATA["a.txt"]
@@ -353,8 +333,8 @@ async def test_a_request_that_never_arrived_is_made_again(service: Service, stag
 
 @pytest.mark.parametrize("spoiled", ["missing", "short", "corrupt"])
 async def test_what_comes_back_wrongly_is_never_online(service: Service, stage: Path, spoiled: str) -> None:
-    number = service.batch(DATA)
-    service.running.switch(spoiled=spoiled, spoiled_paths="b.bin")
+    number = service.upload(DATA)
+    service.server.switch(spoiled=spoiled, spoiled_paths="b.bin")
     async with service.opened(stage) as repository:
         found = await files(repository, number)
         await repository.recall([found["a.txt"], found["sub/b.bin"]])
@@ -369,15 +349,15 @@ async def test_what_comes_back_wrongly_is_never_online(service: Service, stage: 
         with pytest.raises(ProtocolViolation):
             await repository.recall([node])
         assert service.posts("GET") == 1, "a plain open does not try again at once"
-        service.running.switch(spoiled="")
+        service.server.switch(spoiled="")
         await repository.recall([node], explicit=True)
         with trio.fail_after(30):
             assert content(await repository.recalled(node)) == DATA["sub/b.bin"]
 
 
 async def test_a_failed_retrieval_says_why(service: Service, stage: Path) -> None:
-    number = service.batch(DATA)
-    service.running.switch(failed_stage=102, failure="the robot\ndropped it")
+    number = service.upload(DATA)
+    service.server.switch(failed_stage=102, failure="the robot\ndropped it")
     async with service.opened(stage) as repository:
         node = (await files(repository, number))["a.txt"]
         await repository.recall([node])
@@ -386,7 +366,7 @@ async def test_a_failed_retrieval_says_why(service: Service, stage: Path) -> Non
 
 
 async def test_plain_opens_are_limited_and_attributes_are_not(service: Service, stage: Path) -> None:
-    number = service.batch({f"{n}.txt": b"x" * 10 for n in range(6)})
+    number = service.upload({f"{n}.txt": b"x" * 10 for n in range(6)})
     async with service.opened(stage, auto_recall_files=3, auto_recall_bytes=25) as repository:
         found = await files(repository, number)
         await repository.recall([found["0.txt"]])
@@ -401,11 +381,11 @@ async def test_plain_opens_are_limited_and_attributes_are_not(service: Service, 
 
 
 async def test_walking_readers_bring_what_comes_next(service: Service, stage: Path) -> None:
-    number = service.batch({f"d{n % 3}/{n}.txt": b"%d" % n for n in range(30)})
+    number = service.upload({f"d{n % 3}/{n}.txt": b"%d" % n for n in range(30)})
     async with service.opened(stage) as repository:
         found = await files(repository, number)
         batch = await repository.stat(f"b{number}")
-        service.running.forget()
+        service.server.forget()
         with trio.fail_after(30):
             for path, node in found.items():
                 await repository.recall([node], along=batch)
@@ -414,7 +394,7 @@ async def test_walking_readers_bring_what_comes_next(service: Service, stage: Pa
 
 
 async def test_without_a_shared_disk_it_is_a_catalogue(service: Service) -> None:
-    number = service.batch(DATA)
+    number = service.upload(DATA)
     async with service.opened(None) as repository:
         found = await files(repository, number)
         assert set(found) == set(DATA)
@@ -425,7 +405,7 @@ async def test_without_a_shared_disk_it_is_a_catalogue(service: Service) -> None
 
 
 async def test_no_room_is_said_before_anything_is_asked(service: Service, stage: Path) -> None:
-    number = service.batch(DATA)
+    number = service.upload(DATA)
     async with service.opened(stage) as repository:
         node = (await files(repository, number))["a.txt"]
         repository._disk.stage.free = lambda: 3  # type: ignore[union-attr, method-assign]
@@ -439,7 +419,7 @@ async def test_no_room_is_said_before_anything_is_asked(service: Service, stage:
 
 
 async def test_copies_are_evicted_and_pinned_ones_are_not(service: Service, stage: Path) -> None:
-    number = service.batch(DATA)
+    number = service.upload(DATA)
     async with service.opened(stage) as repository:
         found = await files(repository, number)
         await repository.recall(list(found.values()), explicit=True)
@@ -461,11 +441,11 @@ async def test_copies_are_evicted_and_pinned_ones_are_not(service: Service, stag
         assert (await repository.stat(nodes["a.txt"].id)).availability is Availability.OFFLINE
         assert os.listdir(stage / "get") == []
         assert journal(stage) == []
-    assert service.get("migration/", migration_id=number)["stage"] == 2, "what is on tape is never touched"
+    assert service.ask("migration/", migration_id=number)["stage"] == 2, "what is on tape is never touched"
 
 
 async def test_the_oldest_copies_give_way(service: Service, stage: Path) -> None:
-    number = service.batch({f"{n}.bin": b"%d" % n * 1000 for n in range(3)})
+    number = service.upload({f"{n}.bin": b"%d" % n * 1000 for n in range(3)})
     async with service.opened(stage, stage_max_bytes=2000) as repository:
         found = await files(repository, number)
         with trio.fail_after(30):
@@ -479,7 +459,7 @@ async def test_the_oldest_copies_give_way(service: Service, stage: Path) -> None
 
 
 async def test_a_copy_that_somebody_changed_is_offline_again(service: Service, stage: Path) -> None:
-    number = service.batch(DATA)
+    number = service.upload(DATA)
     async with service.opened(stage) as repository:
         node = (await files(repository, number))["a.txt"]
         await repository.recall([node])
@@ -494,7 +474,7 @@ async def test_a_copy_that_somebody_changed_is_offline_again(service: Service, s
 
 
 async def test_folders_that_a_lost_journal_left_are_checked_and_used(service: Service, stage: Path) -> None:
-    number = service.batch(DATA)
+    number = service.upload(DATA)
     place = stage / "get" / f"{number}-0123abcd"
     (place / "sub").mkdir(parents=True)
     (place / "a.txt").write_bytes(DATA["a.txt"])
@@ -517,11 +497,11 @@ def test_the_policy_is_the_options(service: Service) -> None:
 
 
 async def test_what_is_not_declared_is_unsupported_and_asks_nothing(service: Service, stage: Path) -> None:
-    number = service.batch(DATA)
+    number = service.upload(DATA)
     async with service.opened(stage) as repository:
         batch, workspace = await repository.stat(f"b{number}"), await repository.stat(f"w:{service.workspace}")
         file = (await files(repository, number))["a.txt"]
-        service.running.forget()
+        service.server.forget()
         for attempt in (
             repository.measure([file]),
             repository.create_folder(workspace, "new"),
@@ -541,7 +521,7 @@ async def test_what_is_not_declared_is_unsupported_and_asks_nothing(service: Ser
 
 
 async def test_every_way_to_a_node(service: Service, stage: Path) -> None:
-    number = service.batch(DATA, "located")
+    number = service.upload(DATA, "located")
     async with service.opened(stage) as repository:
         found = await files(repository, number)
         (way,) = await repository.locate(found["sub/deep/c.txt"].id)
@@ -552,40 +532,40 @@ async def test_every_way_to_a_node(service: Service, stage: Path) -> None:
 
 
 async def test_what_an_action_costs(service: Service, stage: Path) -> None:
-    number = service.batch({f"{n}.txt": b"%d" % n for n in range(50)}, "counted")
+    number = service.upload({f"{n}.txt": b"%d" % n for n in range(50)}, "counted")
     repository = service.repository(stage)
-    service.running.forget()
+    service.server.forget()
     await repository.connect()
-    assert service.running.requests()["kinds"] == {"GET user": 1}
+    assert service.server.requests()["kinds"] == {"GET user": 1}
     await repository.close()
     async with service.opened(stage) as repository:
-        service.running.forget()
+        service.server.forget()
         batch = await repository.stat(f"b{number}")
-        assert service.running.requests()["kinds"] == {"GET migration": 1}
+        assert service.server.requests()["kinds"] == {"GET migration": 1}
         found = await files(repository, number)
-        assert service.running.requests()["kinds"] == {"GET migration": 1, "GET file": 1}
+        assert service.server.requests()["kinds"] == {"GET migration": 1, "GET file": 1}
         await repository.metadata([batch, *found.values()])
         assert service.total() == 2
         await repository.attribute(batch, "user.jdma.external_id")
         await repository.attribute(batch, "user.jdma.external_id")
         assert service.total() == 3
-        service.running.forget()
+        service.server.forget()
         await repository.recall(list(found.values()))
         with trio.fail_after(30):
             for node in found.values():
                 await repository.recalled(node)
-        kinds = service.running.requests()["kinds"]
+        kinds = service.server.requests()["kinds"]
         assert kinds.pop("GET request") <= 20, "one list per interval, whatever is on its way"
         assert kinds == {"POST request": 1}
-        service.running.forget()
+        service.server.forget()
         for node in found.values():
             assert content(await repository.stat(node.id))
         assert service.total() == 0
 
 
 async def test_a_request_that_the_server_has_forgotten_is_judged_by_the_disk(service: Service, stage: Path) -> None:
-    number = service.batch(DATA)
-    service.running.switch(passes=0)
+    number = service.upload(DATA)
+    service.server.switch(passes=0)
     async with service.opened(stage) as repository:
         node = (await files(repository, number))["a.txt"]
         await repository.recall([node])
@@ -593,9 +573,9 @@ async def test_a_request_that_the_server_has_forgotten_is_judged_by_the_disk(ser
             while not [record for record in journal(stage) if record.request]:
                 await trio.sleep(0.02)
     request = service.made(1)[-1]["request_id"]
-    service.running.switch(passes=-1)
+    service.server.switch(passes=-1)
     service.ended(request)
-    service.running.switch(clock=10 * 86400.0)
+    service.server.switch(clock=10 * 86400.0)
     with trio.fail_after(30):
         while request in [one["request_id"] for one in service.made(1)]:
             await trio.sleep(0.05)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,28 +23,10 @@ from assetfs.repository import (
     ValueRejected,
 )
 from tests.contract.doubles import Book, Broken
-from tests.jdma_service import Service, content, files, tree
-from tests.sandboxes import start_sandbox
+from tests.jdma import below, named
+from tests.jdma_service import Service, content, files
 
 DATA = {"a.txt": b"alpha\n", "sub/b.bin": os.urandom(70_000), "sub/empty": b"", "na me é.txt": b"odd\n"}
-
-
-@pytest.fixture(scope="module")
-def _service() -> Iterator[Service]:
-    with start_sandbox("jdma") as running:
-        yield Service(running)
-
-
-@pytest.fixture
-def service(_service: Service) -> Iterator[Service]:
-    _service.running.reset()
-    yield _service
-    _service.running.reset()
-
-
-@pytest.fixture
-def stage(service: Service) -> Path:
-    return service.stage()
 
 
 class Folder:
@@ -78,9 +60,9 @@ def drafted(repository: JdmaRepository, service: Service, name: str = "new run",
 async def test_a_draft_becomes_a_batch_whose_files_are_here(service: Service, stage: Path, value: bytes) -> None:
     async with service.opened(stage) as repository:
         draft, folder, book = drafted(repository, service), await place(repository, service), Book()
-        service.running.switch(put_seconds=0.5)
+        service.server.switch(put_seconds=0.5)
         assert await repository.commit_draft(draft, folder, draft.name, value, book) is None
-        assert tree(draft.path) == DATA, "it stays readable"
+        assert below(draft.path) == DATA, "it stays readable"
         number = book.state["batch"]
         with pytest.raises(NotFound):
             await repository.stat(f"b{number}")
@@ -90,14 +72,14 @@ async def test_a_draft_becomes_a_batch_whose_files_are_here(service: Service, st
         with trio.fail_after(30):
             node = await repository.finish_draft(draft, folder, draft.name, book)
         assert (node.id, node.name) == (f"b{number}", "new run")
-        service.running.forget()
+        service.server.forget()
         found = await files(repository, number)
         assert {path: node.availability for path, node in found.items()} == dict.fromkeys(DATA, Availability.ONLINE)
         assert {path: content(node) for path, node in found.items() if node.size} == {
             p: d for p, d in DATA.items() if d
         }
-        assert "GET file" not in service.running.requests()["kinds"]
-        assert tree(draft.path) == DATA, "its files are the copies, where they are"
+        assert "GET file" not in service.server.requests()["kinds"]
+        assert below(draft.path) == DATA, "its files are the copies, where they are"
         assert os.listdir(stage / "put") == os.listdir(stage / "stuck") == []
         assert os.listdir(stage / ".assetfs" / "drafts") == []
     async with service.opened(stage) as repository:
@@ -152,7 +134,7 @@ async def test_an_answer_that_is_lost_makes_no_second_batch(service: Service, st
     sent = len(service.made(0))
     async with service.opened(stage) as repository:
         draft, folder, book = drafted(repository, service), await place(repository, service), Book()
-        service.running.arm(fault, {"method": "POST"})
+        service.server.arm(fault, {"method": "POST"})
         with trio.fail_after(30):
             await repository.commit_draft(draft, folder, draft.name, b"put", book)
             await repository.finish_draft(draft, folder, draft.name, book)
@@ -162,15 +144,15 @@ async def test_an_answer_that_is_lost_makes_no_second_batch(service: Service, st
 async def test_what_failed_is_a_draft_again_and_becomes_another_batch(service: Service, stage: Path) -> None:
     async with service.opened(stage) as repository:
         draft, folder, book = drafted(repository, service), await place(repository, service), Book()
-        service.running.switch(failed_stage=5, failure="Verification failed")
+        service.server.switch(failed_stage=5, failure="Verification failed")
         await repository.commit_draft(draft, folder, draft.name, b"put", book)
         failed = book.state["batch"]
         with trio.fail_after(30), pytest.raises(ValueRejected, match="Verification failed"):
             await repository.finish_draft(draft, folder, draft.name, book)
-        assert tree(draft.path) == DATA
+        assert below(draft.path) == DATA
         repository._catalogue.stale()
         assert (await repository.stat(f"b{failed}")).name == draft.name, "it stays on the server, for who deletes it"
-        service.running.switch(failed_stage=-1)
+        service.server.switch(failed_stage=-1)
         (draft.path / "more.txt").write_bytes(b"more\n")
         again = Book(book.state)
         await repository.commit_draft(draft, folder, draft.name, b"put", again)
@@ -183,28 +165,28 @@ async def test_what_failed_is_a_draft_again_and_becomes_another_batch(service: S
 async def test_nothing_local_goes_when_the_server_has_something_else(service: Service, stage: Path) -> None:
     async with service.opened(stage) as repository:
         draft, folder, book = drafted(repository, service), await place(repository, service), Book()
-        service.running.switch(passes=0)
+        service.server.switch(passes=0)
         await repository.commit_draft(draft, folder, draft.name, b"put", book)
         source = stage / str(book.state["source"])
         (source / "a.txt").unlink()
         (source / "a.txt").write_bytes(b"ALPHA\n")
-        service.running.switch(passes=-1)
+        service.server.switch(passes=-1)
         with trio.fail_after(30), pytest.raises(ValueRejected, match="another digest"):
             await repository.finish_draft(draft, folder, draft.name, book)
-        assert tree(draft.path) == DATA
+        assert below(draft.path) == DATA
 
 
 async def test_a_batch_that_was_deleted_meanwhile_leaves_the_draft(service: Service, stage: Path) -> None:
     async with service.opened(stage) as repository:
         draft, folder, book = drafted(repository, service), await place(repository, service), Book()
-        service.running.switch(stuck_stage=4)
+        service.server.switch(stuck_stage=4)
         await repository.commit_draft(draft, folder, draft.name, b"put", book)
-        service.running.switch(stuck_stage=-1, passes=0)
+        service.server.switch(stuck_stage=-1, passes=0)
         service.post("DELETE", migration_id=book.state["batch"], storage="elastictape")
-        service.running.switch(passes=-1)
+        service.server.switch(passes=-1)
         with trio.fail_after(30), pytest.raises(ValueRejected):
             await repository.finish_draft(draft, folder, draft.name, book)
-        assert tree(draft.path) == DATA
+        assert below(draft.path) == DATA
 
 
 def spoil(draft: Folder, how: str, stage: Path) -> None:
@@ -236,7 +218,7 @@ async def test_what_the_server_would_lose_or_choke_on_is_refused_before_anything
     async with service.opened(stage) as repository:
         draft = drafted(repository, service, data={"a.txt": b"alpha\n"})
         spoil(draft, how, stage)
-        service.running.forget()
+        service.server.forget()
         with pytest.raises((ValueRejected, NameRejected)):
             await repository.commit_draft(draft, await place(repository, service), "run", b"put", Book())
         assert service.total() == 0
@@ -247,7 +229,7 @@ async def test_what_the_server_would_lose_or_choke_on_is_refused_before_anything
 async def test_values_of_commit_are_checked(service: Service, stage: Path, value: bytes) -> None:
     async with service.opened(stage) as repository:
         draft = drafted(repository, service)
-        service.running.forget()
+        service.server.forget()
         with pytest.raises(ValueRejected):
             await repository.commit_draft(draft, await place(repository, service), "run", value, Book())
         assert service.total() == 0
@@ -255,7 +237,7 @@ async def test_values_of_commit_are_checked(service: Service, stage: Path, value
 
 @pytest.mark.parametrize("label", ["..", "../../../etc", "/etc/passwd", "a/b", "%2e%2e", "x" * 300, "日本", "~root"])
 async def test_no_label_makes_us_name_a_path_outside_our_stage(service: Service, stage: Path, label: str) -> None:
-    before = len(service.named())
+    before = len(list(named(service.server)))
     async with service.opened(stage) as repository:
         draft, folder, book = drafted(repository, service, label), await place(repository, service), Book()
         await repository.commit_draft(draft, folder, label, b"put", book)
@@ -267,7 +249,7 @@ async def test_no_label_makes_us_name_a_path_outside_our_stage(service: Service,
         await repository.recall([file])
         with trio.fail_after(30):
             await repository.recalled(file)
-    new = service.named()[before:]
+    new = list(named(service.server))[before:]
     assert len(new) >= 3
     for _, path in new:
         assert path.startswith(f"{stage}/")
@@ -278,8 +260,8 @@ async def test_no_label_makes_us_name_a_path_outside_our_stage(service: Service,
 async def test_folders_of_drafts_and_what_they_take(service: Service, stage: Path) -> None:
     async with service.opened(stage, commit="idle:30") as repository:
         workspace = await place(repository, service)
-        service.batch(DATA)
-        batch = await repository.stat(f"b{service.batch(DATA)}")
+        service.upload(DATA)
+        batch = await repository.stat(f"b{service.upload(DATA)}")
         assert repository.drafts_in(workspace, "new")
         assert not repository.drafts_in(workspace, "x" * 1025)
         assert not repository.drafts_in(batch, "new")
@@ -313,13 +295,13 @@ async def test_a_draft_that_is_thrown_away_leaves_nothing(service: Service, stag
 
 
 async def test_an_upload_that_the_server_has_forgotten_is_judged_by_its_batch(service: Service, stage: Path) -> None:
-    service.running.switch(passes=0)
+    service.server.switch(passes=0)
     async with service.opened(stage) as repository:
         draft, folder, book = drafted(repository, service), await place(repository, service), Book()
         await repository.commit_draft(draft, folder, draft.name, b"put", book)
-    service.running.switch(passes=-1)
+    service.server.switch(passes=-1)
     service.ended(book.state["request"])
-    service.running.switch(clock=10 * 86400.0)
+    service.server.switch(clock=10 * 86400.0)
     with trio.fail_after(30):
         while book.state["request"] in [one["request_id"] for one in service.made(0)]:
             await trio.sleep(0.05)
@@ -346,21 +328,21 @@ async def test_an_answer_that_is_lost_for_good_leaves_no_clone_behind(
     sent = len(service.made(0))
     async with service.opened(stage) as repository:
         draft, folder, book = drafted(repository, service), await place(repository, service), Book()
-        service.running.switch(passes=0)
-        service.running.arm("lost_answer" if taken else "drop", {"method": "POST"}, count=2)
-        service.running.arm("status", {"method": "GET", "kind": "request"}, count=100, status=501)
+        service.server.switch(passes=0)
+        service.server.arm("lost_answer" if taken else "drop", {"method": "POST"}, count=2)
+        service.server.arm("status", {"method": "GET", "kind": "request"}, count=100, status=501)
         with trio.fail_after(60), pytest.raises(Unavailable):
             await repository.commit_draft(draft, folder, draft.name, b"put", book)
         (clone,) = os.listdir(stage / "put")
-        service.running.reset()
-        service.running.switch(passes=0)
+        service.server.reset()
+        service.server.switch(passes=0)
         (draft.path / "more.txt").write_bytes(b"more\n")
         again = Book(book.state)
         await repository.commit_draft(draft, folder, draft.name, b"put", again)
         while "put" in os.listdir(stage) and len(os.listdir(stage / "put")) > 1 + taken:
             await trio.sleep(0.02)
         assert (clone in os.listdir(stage / "put")) is taken, "the server works on it"
-        service.running.switch(passes=-1)
+        service.server.switch(passes=-1)
         with trio.fail_after(30):
             node = await repository.finish_draft(draft, folder, draft.name, again)
         assert set(await files(repository, int(node.id[1:]))) == {*DATA, "more.txt"}
@@ -379,4 +361,4 @@ async def test_a_clone_that_was_never_finished_is_removed_at_the_next_start(serv
         os.link(draft.path / "a.txt", stage / "put" / "0123abcd" / "run" / "a.txt")
     async with service.opened(stage):
         await cleared(stage)
-    assert tree(draft.path) == DATA
+    assert below(draft.path) == DATA
