@@ -2,6 +2,8 @@
 
 A credential is a service user's key, a personal key (32 or any number of characters), a session token (64), or, where
 the URL names a user, that user's password: then a session is begun with it, once, and begun again when it has expired.
+What looks like a session token may be a key that the server takes for one while it remembers it, and no longer (11.9):
+from the first refusal on it is sent as a key.
 Every request says which site and which mount it comes from: sessions stay good when our address changes, and our own
 changes are recognised in the event stream.
 """
@@ -36,8 +38,8 @@ from assetfs.backends.ayon.wire import (
     Version,
     Workfile,
 )
-from assetfs.repository import NotAuthenticated, NotFound, ProtocolViolation, Source
-from assetfs.transport import Pool, Response, Transport, TransportOptions
+from assetfs.repository import NotAuthenticated, NotFound, ProtocolViolation, Sink, Source
+from assetfs.transport import Interpret, Pool, Response, Transport, TransportOptions
 
 T = TypeVar("T")
 
@@ -47,6 +49,8 @@ WRITERS = 2
 """Operations at a time; the server's own mark."""
 TOKEN = 64
 """Characters of a session token; nothing else is taken for one (11.9)."""
+SESSION, KEY = "Authorization", "X-Api-Key"
+"""The headers that carry a credential."""
 LARGE = 256 << 10
 """Bytes of JSON from which it is decoded in a thread: a millisecond."""
 LOCKED_TRIES = 4
@@ -99,13 +103,14 @@ class Client:
         }
         self._spent: Counter[str] = Counter()
         self._writers = trio.CapacityLimiter(WRITERS)
-        self._logging_in = trio.Lock()
+        self._renewing = trio.Lock()
+        self._sent_as = SESSION if self._password is not None or len(self.token or "") == TOKEN else KEY
         self.transport = self._opened({} if self._password is not None else self._credential())
 
     def _credential(self) -> dict[str, str]:
         if not self.token:
             return {}
-        return {"Authorization": f"Bearer {self.token}"} if len(self.token) == TOKEN else {"X-Api-Key": self.token}
+        return {self._sent_as: f"Bearer {self.token}" if self._sent_as == SESSION else self.token}
 
     def _opened(self, credential: Mapping[str, str]) -> Transport:
         return Transport(self.base, self.options, headers={**self._site, **credential})
@@ -119,31 +124,61 @@ class Client:
 
     # ---- sessions -------------------------------------------------------------------------------------------------
 
-    async def log_in(self, instead_of: Transport | None = None) -> None:
-        """Begin a session where the credential is a password; nothing otherwise. A session that somebody else has
-        begun since `instead_of` is taken. Raises NotAuthenticated."""
-        async with self._logging_in:
-            if self._password is None or (instead_of is not None and self.transport is not instead_of):
-                return
-            answer = await self.transport.request(
-                "POST",
-                "api/auth/login",
-                label="login",
-                content=json.dumps({"name": self._user, "password": self._password}).encode(),
-                headers={"Content-Type": "application/json"},
-                repeatable=False,
-            )
-            if answer.status in (400, 401, 403):
-                raise NotAuthenticated("AYON does not accept this user and password")
-            if answer.status != 200:
-                raise refusal(answer.status, answer.content, "login")
-            token = msgspec.json.decode(answer.content, type=Login).token
-            if not token:
-                raise NotAuthenticated("AYON wants this user to log in in a browser: use an API key")
-            self.token = token
-            old, self.transport = self.transport, self._opened(self._credential())
-            self._spent.update(old.requests.by_label())
-            await old.close()
+    async def log_in(self) -> None:
+        """Begin a session where the credential is a password; nothing otherwise. Raises NotAuthenticated."""
+        async with self._renewing:
+            if self._password is not None:
+                await self._begin()
+
+    async def _begin(self) -> None:
+        answer = await self.transport.request(
+            "POST",
+            "api/auth/login",
+            label="login",
+            content=json.dumps({"name": self._user, "password": self._password}).encode(),
+            headers={"Content-Type": "application/json"},
+            repeatable=False,
+        )
+        if answer.status in (400, 401, 403):
+            raise NotAuthenticated("AYON does not accept this user and password")
+        if answer.status != 200:
+            raise refusal(answer.status, answer.content, "login")
+        token = msgspec.json.decode(answer.content, type=Login).token
+        if not token:
+            raise NotAuthenticated("AYON wants this user to log in in a browser: use an API key")
+        self.token = token
+        await self._reopen()
+
+    async def _reopen(self) -> None:
+        old, self.transport = self.transport, self._opened(self._credential())
+        self._spent.update(old.requests.by_label())
+        await old.close()
+
+    async def _renew(self, refused: Transport) -> bool:
+        """Another way to say who we are, after `refused` was answered with 401: what somebody else has found since, a
+        new session, or the key that was taken for a session token. False where there is none. Raises
+        NotAuthenticated."""
+        async with self._renewing:
+            if self.transport is not refused:
+                return True
+            if self._password is not None:
+                await self._begin()
+                return True
+            if self._sent_as == KEY:
+                return False
+            self._sent_as = KEY
+            await self._reopen()
+            return True
+
+    async def fetch(self, place: str, start: int, stop: int, sink: Sink, *, label: str, interpret: Interpret) -> None:
+        """`Transport.fetch`, of this server or of where it has sent us."""
+        transport = self.transport
+        try:
+            await transport.fetch(place, start, stop, sink, label=label, interpret=interpret)
+        except NotAuthenticated:
+            if "://" in place or not await self._renew(transport):
+                raise
+            await self.transport.fetch(place, start, stop, sink, label=label, interpret=interpret)
 
     # ---- REST -----------------------------------------------------------------------------------------------------
 
@@ -185,12 +220,12 @@ class Client:
             if answer.status in accept:
                 return answer
             error = refusal(answer.status, answer.content, label)
-            if isinstance(error, NotAuthenticated) and self._password is not None and number == 0:
-                await self.log_in(instead_of=transport)
-            elif isinstance(error, Locked) and number < LOCKED_TRIES - 1:
+            if isinstance(error, NotAuthenticated) and number == 0 and await self._renew(transport):
+                continue
+            if isinstance(error, Locked) and number < LOCKED_TRIES - 1:
                 await trio.sleep(LOCKED_PAUSE * (number + 1))
-            else:
-                raise error
+                continue
+            raise error
         raise error
 
     async def get(self, path: str, type_: type[T], label: str) -> T:

@@ -79,13 +79,13 @@ class Downloads:
         for last in (False, True):
             place = await self._place(project, file_id)
             try:
-                await self._client.transport.fetch(
+                await self._client.fetch(
                     place, start, stop, sink, label="download", interpret=_judging(start, stop, size)
                 )
             except _Moved as moved:
                 self._remember(project, file_id, moved.location)
                 place = await self._place(project, file_id)
-                await self._client.transport.fetch(
+                await self._client.fetch(
                     place, start, stop, sink, label="download", interpret=_judging(start, stop, size)
                 )
             except (Forbidden, NotFound, NotAuthenticated):

@@ -39,6 +39,7 @@ class Switches(Switchboard):
     auth_wait: float = 3.0  # how long a WebSocket may stay silent before it is closed
     collect_after: float = 300.0  # the age at which a file that belongs to no activity may be collected
     head_cache: float = 20.0  # how long a worker believes what it once saw of a file's headers
+    key_memory: float = 600.0  # how long an API key that was used is known without being checked again
     throttle: bool = False  # more than 10 GraphQL or 2 operations requests of one credential at a time are 429
     version: str = VERSION
 

@@ -18,7 +18,6 @@ from assetfs.sandbox.ayon.records import Project, prepared
 from assetfs.sandbox.ayon.schema import SERVER
 from assetfs.sandbox.store import Store
 
-KEY_SECONDS = 600  # how long an API key that was used is known without being checked again
 FAILURES = 10  # failed logins of one address
 BAN_SECONDS = 600
 

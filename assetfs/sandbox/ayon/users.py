@@ -10,7 +10,7 @@ from typing import Any
 from assetfs.sandbox.ayon import attributes
 from assetfs.sandbox.ayon.context import Call, Reply, User, answered, done
 from assetfs.sandbox.ayon.errors import Complaint, broke, crashed, refused
-from assetfs.sandbox.ayon.server import FAILURES, KEY_SECONDS, Server, digest
+from assetfs.sandbox.ayon.server import FAILURES, Server, digest
 
 TOKEN_LENGTH = 64
 ATTRIB = ["fullName", "email", "avatarUrl", "developerMode"]
@@ -57,7 +57,12 @@ def by_key(server: Server, key: str) -> User | None:
 
 
 def by_session(server: Server, token: str) -> User:
-    """The user of a session. Refuses one that is over or never was."""
+    """The user of a session. Refuses one that is over or never was.
+
+    A key of a token's length that was used lately has a session, too, as long as it is remembered.
+    """
+    if (user := _remembered(server, token)) is not None:
+        return user
     row = server.db.execute("SELECT user, ended FROM session WHERE token = ?", (token,)).fetchone()
     user = server.user(row["user"]) if row is not None and not row["ended"] else None
     if user is None:
@@ -71,10 +76,16 @@ def on_socket(server: Server, token: str) -> User | None:
         row = server.db.execute("SELECT user FROM session WHERE token = ? AND NOT ended", (token,)).fetchone()
         if row is not None:
             return server.user(row["user"])
-    used = server.memory.keys_used.get(digest(token))
-    if used is None or time.monotonic() - used > KEY_SECONDS:
+    return _remembered(server, token)
+
+
+def _remembered(server: Server, key: str) -> User | None:
+    """The user of an API key that a request was made with lately."""
+    used = server.memory.keys_used.get(digest(key))
+    if used is None or time.monotonic() - used > server.switches.key_memory:
         return None
-    return by_key(server, token)
+    row = server.db.execute("SELECT user FROM api_key WHERE digest = ?", (digest(key),)).fetchone()
+    return server.user(row["user"]) if row is not None else None
 
 
 def login(call: Call) -> Reply:

@@ -175,7 +175,7 @@ LABELLED: dict[str, Get] = {
 PICTURED: dict[str, Get] = {
     "thumbnailId": _column("thumbnail_id"),
     "thumbnailHash": _thumbnail_hash,
-    "thumbnail": lambda row: None,
+    "thumbnail": lambda row: {"id": row["thumbnail_id"]} if row["thumbnail_id"] else None,
 }
 OWN: dict[str, dict[str, Get]] = {
     "folder": {**LABELLED, **PICTURED, "folderType": _column("folder_type"), "parentId": _column("parent_id")},

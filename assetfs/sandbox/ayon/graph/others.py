@@ -284,18 +284,16 @@ def _events(source: Any, info: Info, **arguments: Any) -> Any:
             parts.append(f"julianday(updated_at) {sign} julianday(?)")
             values.append(arguments[name])
     query = f"SELECT * FROM event WHERE {' AND '.join(parts)}"
-    return pages(call.db, query, values, arguments, lambda row: {"node": _event(call, row)})
+    return pages(call.db, query, values, arguments, lambda row: {"node": _event(row)})
 
 
-def _event(call: Call, row: sqlite3.Row) -> Source:
+def _event(row: sqlite3.Row) -> Source:
     event = json.loads(row["document"])
     return {
         **event,
         "hash": event.get("hash") or event["id"],
-        "user": _user(call, event["user"]),
-        "userName": event["user"],
         "summary": json.dumps(event["summary"]),
-        "payload": json.dumps(event.get("payload") or {}),
+        "payload": json.dumps(event["payload"]) if event.get("payload") else None,
         "retries": 0,
         "createdAt": row["created_at"],
         "updatedAt": row["updated_at"],

@@ -11,9 +11,9 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLResolveInfo,
-    GraphQLUnionType,
     InlineFragmentNode,
     SelectionSetNode,
     build_schema,
@@ -154,9 +154,9 @@ def _schema() -> Any:
         owner = schema.type_map[type_name]
         assert isinstance(owner, GraphQLObjectType)
         owner.fields[field_name].resolve = resolve
-    union = schema.type_map["LinkedNode"]
-    assert isinstance(union, GraphQLUnionType)
-    union.resolve_type = lambda value, info, abstract: f"{value['entityType'].capitalize()}Node"
+    node = schema.type_map["BaseNode"]
+    assert isinstance(node, GraphQLInterfaceType)
+    node.resolve_type = lambda value, info, abstract: f"{value['entityType'].capitalize()}Node"
     return schema
 
 

@@ -35,12 +35,13 @@ ACTIVITY_ARGUMENTS = (
 )
 LINK_ARGUMENTS = f"direction: String, linkTypes: [String!], names: [String!], nameEx: String, {PAGING}"
 
-_NODE = f"""
-  id: String!  name: String!  active: Boolean!  status: String!  tags: [String!]!  data: String
-  allAttrib: String!  createdAt: DateTime!  updatedAt: DateTime!  createdBy: String  updatedBy: String
-  projectName: String!  entityType: String!  parents: [String!]!  path: String
+# What a node has whatever it is, so that it can be asked of what a link leads to.
+_BASE = f"""
+  id: String!  name: String!  active: Boolean!  allAttrib: String!  projectName: String!  parents: [String!]!
+  createdAt: DateTime!  updatedAt: DateTime!  createdBy: String  updatedBy: String
   links({LINK_ARGUMENTS}): LinksConnection!  activities({ACTIVITY_ARGUMENTS}): ActivitiesConnection!
 """
+_NODE = f"{_BASE}  status: String!  tags: [String!]!  data: String  path: String"
 _PICTURE = "thumbnailId: String  thumbnailHash: String!  thumbnail: ThumbnailInfo"
 _OWN = {
     "folder": f"""label: String  folderType: String!  parentId: String  {_PICTURE}  ownAttrib: [String!]!
@@ -79,7 +80,7 @@ def _entity(kind: str) -> str:
     fields = "  ".join(f"{attribute.name}: {_TYPES[attribute.type]}" for attribute in scoped(kind))
     return f"""
 type {title}AttribType {{ {fields} }}
-type {title}Node {{ {_NODE} attrib: {title}AttribType! {_OWN[kind]} }}
+type {title}Node implements BaseNode {{ {_NODE} attrib: {title}AttribType! {_OWN[kind]} }}
 {_connection(title, title + "s")}"""
 
 
@@ -94,7 +95,7 @@ SDL = f"""
 scalar DateTime
 enum HasLinksFilter {{ NONE IN OUT ANY BOTH }}
 type PageInfo {{ hasNextPage: Boolean!  hasPreviousPage: Boolean!  startCursor: String  endCursor: String }}
-type ThumbnailInfo {{ sourceEntityType: String  sourceEntityId: String  relation: String }}
+type ThumbnailInfo {{ id: String!  sourceEntityType: String  sourceEntityId: String  relation: String }}
 type SubTaskNode {{ id: String!  name: String!  label: String }}
 type VersionListItem {{ id: String!  version: Int!  name: String! }}
 type FileNode {{ id: String!  name: String!  path: String!  hash: String  size: String!  hashType: String! }}
@@ -106,10 +107,10 @@ type ActivityNode {{ projectName: String!  activityId: String!  activityType: St
   body: String!  tags: [String!]!  activityData: String!  author: UserNode  origin: ActivityOrigin  read: Boolean!
   createdAt: DateTime!  updatedAt: DateTime!  files: [ActivityFileNode!]! }}
 {_connection("Activity", "Activities")}
-union LinkedNode = FolderNode | TaskNode | ProductNode | VersionNode | RepresentationNode | WorkfileNode
+interface BaseNode {{ {_BASE} }}
 type LinkEdge {{ id: String!  direction: String!  linkType: String!  entityType: String!  entityId: String!
   name: String  author: String  description: String!  data: String  cursor: String  projectName: String!
-  node: LinkedNode }}
+  node: BaseNode }}
 type LinksConnection {{ edges: [LinkEdge!]!  pageInfo: PageInfo! }}
 type AccessGroup {{ name: String! }}
 type UserAttribType {{ {"  ".join(f"{a.name}: {_TYPES[a.type]}" for a in scoped("user"))} }}
@@ -118,14 +119,14 @@ type UserNode {{ name: String!  attrib: UserAttribType!  allAttrib: String!  act
   apiKeyPreview: String  accessGroups: String!  defaultAccessGroups: [String!]!  createdAt: DateTime!
   updatedAt: DateTime! }}
 {_connection("User", "Users")}
-type EventNode {{ id: String!  hash: String!  topic: String!  project: String  user: UserNode  sender: String
-  senderType: String  dependsOn: String  status: String!  description: String!  summary: String!  payload: String!
-  retries: Int!  progress: Float  createdAt: DateTime!  updatedAt: DateTime!  userName: String }}
+type EventNode {{ id: String!  hash: String!  topic: String!  project: String  user: String  sender: String
+  senderType: String  dependsOn: String  status: String!  description: String!  summary: String!  payload: String
+  retries: Int!  progress: Float  createdAt: DateTime!  updatedAt: DateTime!  data: String }}
 {_connection("Event", "Events")}
 type ListItemNode {{ id: String!  name: String }}
 type EntityListItemEdge {{ id: String!  entityId: String!  entityType: String!  position: Int!  folderPath: String
   projectName: String!  tags: [String!]!  data: String  allAttrib: String!  createdAt: DateTime  updatedAt: DateTime
-  cursor: String  node: LinkedNode }}
+  cursor: String  node: BaseNode }}
 type EntityListItemsConnection {{ edges: [EntityListItemEdge!]!  pageInfo: PageInfo! }}
 type EntityListNode {{ id: String!  label: String!  entityType: String!  entityListType: String!  count: Int!
   active: Boolean!  owner: String  tags: [String!]!  data: String  attributes: String  allAttrib: String!
