@@ -6,6 +6,8 @@ ayon+https://ann@host/      the same with a session; the credential is the passw
 
 from __future__ import annotations
 
+import re
+
 from assetfs.backends import Address, Backend, Option
 from assetfs.backends.ayon.roots import mapping
 from assetfs.repository import Repository
@@ -17,8 +19,16 @@ def _mapping(text: str) -> str:
     return text
 
 
+def _site(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]+", text):
+        raise ValueError("site_id is made of small letters, digits and dashes")
+    return text
+
+
 OPTIONS = (
-    Option("site_id", str, None, "This machine's name as an AYON site; one made of the host name by default."),
+    Option(
+        "site_id", str, None, "This machine's name as an AYON site; one made of the host name by default.", parse=_site
+    ),
     Option(
         "root_map",
         str,

@@ -214,6 +214,11 @@ def test_no_list_asks_for_names_of_files() -> None:
         assert "files{" not in fields or "name" not in fields.split("files{")[1].split("}")[0].split()
 
 
+def test_listings_ask_for_data_only_where_it_says_whose_the_bytes_are() -> None:
+    """It may be large. A representation's says whether its files are on the server."""
+    assert {what for what, fields in queries.LISTED.items() if "data" in fields.split()} == {"representations"}
+
+
 def test_lists_go_into_one_document_with_their_variables() -> None:
     asked = [
         queries.Ask("folders", {"parentIds": ["root"]}, "id", 10),
