@@ -12,9 +12,6 @@ from tests.sandboxes import RunningSandbox, start_sandbox
 
 pytestmark = [pytest.mark.mount, pytest.mark.timeout(400)]
 
-BENCH_ENTRIES = 1 + 1 + 5_000 + 2 * 5_000 + 2 * 15_000 + 5_000  # top, project, folders, products, versions, `latest`
-BENCH_REQUESTS = 13  # three about the project, three lists in pages of 5,000, each with a last one that may be empty
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RunningSandbox]:
@@ -70,9 +67,9 @@ def test_a_file_on_the_server_costs_a_redirect_and_its_bytes(server: RunningSand
     assert cost(server, show, f"cat {place}/skin.png") == {}
 
 
-def test_a_whole_project_in_a_dozen_requests(tmp_path: Path) -> None:
-    with start_sandbox("ayon", seed="bench") as server, mounted(server.source, server.credential, tmp_path) as show:
-        server.forget()
-        found = int(show.run("find . | wc -l").stdout)
-        assert found == BENCH_ENTRIES
-        assert server.requests()["total"] <= BENCH_REQUESTS
+def test_find_costs_the_same_however_many_folders_there_are(server: RunningSandbox, show: Mounted) -> None:
+    """How it grows is in tests/contract/ayon/test_walking.py."""
+    spent = cost(server, show, "find demo")
+    assert spent.pop("POST graphql") <= 7
+    assert sum(spent.values()) == 3
+    assert cost(server, show, "find demo") == {}

@@ -158,7 +158,7 @@ class Arranging:
     async def _check_empty(self, ref: Ref) -> None:
         """Ask the server itself. Raises NotEmpty, also for what is not active."""
         if ref.what == "folder":
-            rows, tasks, products = await self._studio.catalogue(ref.project).directory(ref.id)
+            rows, tasks, products = await self._studio.catalogue(ref.project).uncached(ref.id)
             if rows or tasks or products:
                 raise NotEmpty("the folder has folders, tasks or products, perhaps inactive ones")
             return

@@ -91,6 +91,8 @@ class Client:
         self.options = msgspec.structs.replace(options, api_connections=CONNECTIONS)
         self.token = address.secret
         """What is sent as the credential; also the event stream needs it."""
+        self.version: tuple[int, ...] = (0, 0, 0)
+        """The server's release, once it is known."""
         self._user = address.user
         self._password = address.secret if address.user else None
         self.site: str = address.options.get("site_id") or default_site()

@@ -13,7 +13,8 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from assetfs.backends.ayon.catalogue import KEPT, WALKING
+from assetfs.backends.ayon.catalogue import KEPT
+from assetfs.backends.ayon.levels import WALKING
 
 AHEAD = 1000
 REMEMBERED = 20_000

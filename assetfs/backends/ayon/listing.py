@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from assetfs.backends.ayon import naming, nodes
 from assetfs.backends.ayon.ids import ENTITIES, ROOT, Ref, parse
@@ -14,6 +14,7 @@ from assetfs.backends.ayon.studio import Studio
 from assetfs.backends.ayon.wire import Folder, Product, ProjectRow, Projects, Representation, Task, Version
 from assetfs.repository import Kind, Node, NodeId, NotFound, Rights
 
+E = TypeVar("E")
 Lister = Callable[[Ref], Awaitable[list[Node]]]
 
 
@@ -58,67 +59,54 @@ class Tree:
 
     async def _top(self, ref: Ref) -> list[Node]:
         await self._studio.projects.get(ref.project)
-        rows = await self._studio.catalogue(ref.project).folders(None)
+        rows = await self._studio.catalogue(ref.project).folders()
         return [nodes.folder(ref.project, row) for row in self._studio.shown(rows)]
 
     async def _folder(self, ref: Ref) -> list[Node]:
-        catalogue, project = self._studio.catalogue(ref.project), ref.project
-        if self._studio.followed:
-            row = await catalogue.folder(ref.id, beside=True)
-            rows = await catalogue.folders(ref.id)
-            if row is None:
-                raise NotFound(f"there is no folder {ref.id}")
-            has_tasks, has_products = row.has_tasks, row.has_products
-        else:
-            rows, tasks, products = await catalogue.directory(ref.id)
-            has_tasks, has_products = bool(self._studio.shown(tasks)), bool(self._studio.shown(products))
-            if not (rows or tasks or products):
-                await self._studio.row(ref)
-        found = [nodes.folder(project, one) for one in self._studio.shown(rows)]
-        if has_tasks:
-            found.append(nodes.tasks(project, ref.id))
-        if has_products:
-            found.append(nodes.products(project, ref.id))
+        here = await self._studio.catalogue(ref.project).directory(ref.id, self._studio.shown)
+        await self._there(ref, "folder", [True] if any(here) else [])
+        found = [nodes.folder(ref.project, one) for one in here.folders]
+        if here.tasks:
+            found.append(nodes.tasks(ref.project, ref.id))
+        if here.products:
+            found.append(nodes.products(ref.project, ref.id))
         return found
 
     async def _tasks(self, ref: Ref) -> list[Node]:
-        rows = await self._studio.catalogue(ref.project).tasks_in(ref.id)
-        if not rows:
-            await self._studio.row(ref, "folder")
+        rows = await self._there(ref, "folder", await self._studio.catalogue(ref.project).tasks_in(ref.id))
         return [nodes.task(ref.project, row) for row in self._studio.shown(rows)]
 
     async def _products(self, ref: Ref) -> list[Node]:
-        rows = await self._studio.catalogue(ref.project).products_in(ref.id)
-        if not rows:
-            await self._studio.row(ref, "folder")
+        rows = await self._there(ref, "folder", await self._studio.catalogue(ref.project).products_in(ref.id))
         return [nodes.product(ref.project, row) for row in self._studio.shown(rows)]
 
     async def _product(self, ref: Ref) -> list[Node]:
-        rows = await self._studio.catalogue(ref.project).versions_of(ref.id)
-        if not rows:
-            await self._studio.row(ref)
+        rows = await self._there(ref, "product", await self._studio.catalogue(ref.project).versions_of(ref.id))
         shown: list[Version] = self._studio.shown(rows)
         links = [nodes.pointer(ref.project, name, row) for name, row in naming.pointers(rows).items()]
         return [*(nodes.version(ref.project, row) for row in shown), *links]
 
     async def _version(self, ref: Ref) -> list[Node]:
         rows = await self._studio.catalogue(ref.project).representations_of(ref.id)
-        if not rows:
-            await self._studio.row(ref)
+        rows = await self._there(ref, "version", rows)
         project = await self._studio.projects.get(ref.project)
         overwrite = self._studio.choices.allow_overwrite
         return [nodes.representation(project, row, overwrite=overwrite) for row in self._studio.shown(rows)]
 
     async def _representation(self, ref: Ref) -> list[Node]:
-        row: Representation = await self._studio.row(ref)
+        row: Representation | None = self._studio.catalogue(ref.project).row("representation", ref.id)
         project = await self._studio.projects.get(ref.project)
-        return nodes.files(project, row, overwrite=self._studio.choices.allow_overwrite)
+        return nodes.files(project, row or await self._studio.row(ref), overwrite=self._studio.choices.allow_overwrite)
 
     async def _task(self, ref: Ref) -> list[Node]:
-        rows = await self._studio.catalogue(ref.project).workfiles_of(ref.id)
-        if not rows:
-            await self._studio.row(ref)
+        rows = await self._there(ref, "task", await self._studio.catalogue(ref.project).workfiles_of(ref.id))
         return await self._studio.workfiles(await self._studio.projects.get(ref.project), self._studio.shown(rows))
+
+    async def _there(self, ref: Ref, what: str, rows: list[E]) -> list[E]:
+        """The rows of an entity; where there are none it is asked whether there is such an entity. Raises NotFound."""
+        if not rows and self._studio.catalogue(ref.project).row(what, ref.id) is None:
+            await self._studio.row(ref, what)
+        return rows
 
     # ---- single nodes ---------------------------------------------------------------------------------------------
 

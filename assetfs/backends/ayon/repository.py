@@ -100,6 +100,7 @@ class AyonRepository(Repository):
         await self._client.log_in()
         me = await self._client.get("api/users/me", Me, "whoami")
         info = await self._client.get("api/info", Info, "connect")
+        self._client.version = info.release
         schema = info.attributes
         if schema is None:
             schema = (await self._client.get("api/attributes", Attributes, "attributes")).attributes

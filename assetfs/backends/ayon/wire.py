@@ -6,6 +6,7 @@ asked for has its default. In GraphQL objects of free form are JSON text (`allAt
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -322,6 +323,12 @@ class Info(msgspec.Struct, frozen=True):
 
     version: str
     attributes: list[AttributeSchema] | None = None
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        """The first three numbers of the version, which may end in words: `1.16.0+DEVELOP`."""
+        found = re.match(r"(\d+)\.(\d+)\.(\d+)", self.version)
+        return tuple(map(int, found.groups())) if found is not None else (0, 0, 0)
 
 
 class Me(msgspec.Struct, frozen=True):
