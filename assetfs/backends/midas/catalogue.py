@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import trio
-from cachetools import LRUCache
+from cachetools import LRUCache, TTLCache
 
 from assetfs.backends.midas.client import Client
 from assetfs.backends.midas.errors import Broke
@@ -31,6 +31,9 @@ T = TypeVar("T")
 
 REMEMBERED = 50_000
 """Items; about 1 KB each."""
+COUNTED_SECONDS = 5.0
+"""Who walks through a tree comes to a folder soon after it was counted for the one above it. A count that is older than
+its listing settles no more than one that is younger: files and bytes both have to fit."""
 SETTLED_NS = 3_000_000_000
 """One second of the dates, one of the Date header that tells the server's clock, and one for the way."""
 
@@ -47,6 +50,8 @@ class Catalogue:
         self._listed: LRUCache[str, Item] = LRUCache(REMEMBERED)
         self._single: LRUCache[tuple[str, str, str, str], bool] = LRUCache(REMEMBERED)
         """Items that were counted and had one file, at their date."""
+        self._counted: TTLCache[str, tuple[int, int]] = TTLCache(REMEMBERED, COUNTED_SECONDS, trio.current_time)
+        """What was counted below a folder, by its uuid."""
 
     async def item(self, item_id: int, *, all_revisions: bool = False, bulk: bool = False) -> Item:
         """An item as it is now, with its newest revision or all. Raises NotFound."""
@@ -73,6 +78,7 @@ class Catalogue:
 
     def forget(self, item_id: int) -> None:
         """We have changed it."""
+        self._counted.clear()
         self._listed.pop(str(item_id), None)
         known = self._latest.pop(str(item_id), None)
         if known is not None:
@@ -89,8 +95,9 @@ class Catalogue:
         if self._nodes.items == AUTO:
             fresh = [one for one in listed if one.item_id not in found and one.item_id in self._latest]
             rest = [one for one in listed if one.item_id not in found and one.item_id not in self._latest]
-            if len(rest) > 1 + len(folders) and held(folder).folder:
-                rest = await self._uncounted(rest, [*found.values()], fresh, folder, folders, found)
+            uuids = [held(folder).uuid, *(one.uuid for one in folders)]
+            if held(folder).folder and len(rest) > sum(uuid not in self._counted for uuid in uuids):
+                rest = await self._uncounted(rest, [*found.values()], fresh, uuids, found)
             await self._ask([*fresh, *rest], found)
         else:
             found = {one.item_id: found.get(one.item_id, one) for one in listed}
@@ -112,12 +119,12 @@ class Catalogue:
         rest: list[Item],
         known: list[Item],
         fresh: list[Item],
-        folder: Node,
-        folders: Sequence[Folder],
+        uuids: list[str],
         found: dict[str, Item],
     ) -> list[Item]:
-        """Settle items by counting: they go to `found`, those without bytes as what they are. Returns the others."""
-        counts = await self._counts([held(folder).uuid, *(one.uuid for one in folders)])
+        """Settle items by counting below the first uuid, and not below the others: they go to `found`, those without
+        bytes as what they are. Returns the rest."""
+        counts = await self._counts(uuids)
         if counts is None:
             return rest
         await self._ask(fresh, found)
@@ -145,11 +152,13 @@ class Catalogue:
             told = await self._client.call("bitstream.count", dict[str, str], bulk=True, uuid=uuid)
             return number(told.get("size", "")), number(told.get("count", ""))
 
+        known = {uuid: counts for uuid in uuids if (counts := self._counted.get(uuid)) is not None}
         try:
-            told = await self.gather(ask, uuids)
+            told = await self.gather(ask, [uuid for uuid in uuids if uuid not in known])
         except (NotFound, Forbidden, ValueRejected, Broke):
             return None
-        return [told[uuid] for uuid in uuids]
+        self._counted.update(told)
+        return [{**known, **told}[uuid] for uuid in uuids]
 
     async def _ask(self, records: Iterable[Item], found: dict[str, Item]) -> None:
         """Ask for items one by one, into `found`; those that are gone are left out."""

@@ -43,9 +43,12 @@ _PART = re.compile(re.escape(PART) + "[0-9a-f]{32}")
 
 
 class Held(msgspec.Struct, frozen=True):
-    """What a node keeps for the backend. `id` is the bitstream whose bytes it has; 0 where it has none."""
+    """What a node keeps for the backend. `id` is the bitstream whose bytes it has; 0 where it has none, and where only
+    its checksum is known."""
 
     id: int = 0
+    file: str = ""
+    """The name of an item's one file; empty where it has several, none, or a link."""
     item: int = 0
     folder: int = 0
     uuid: str = ""
@@ -166,9 +169,16 @@ class Nodes:
             return Node(**_link(files[0]), private=mine, **common)
         return Node(
             **_content(files[0]),
-            private=msgspec.structs.replace(mine, id=number(files[0].bitstream_id)),
+            private=msgspec.structs.replace(mine, id=number(files[0].bitstream_id), file=files[0].name),
             **common,
         )
+
+    def edited(self, node: Node, record: Item, *, file: str | None = None) -> Node:
+        """A node of an item after a call that has changed its name or place, and `file`'s, and not its content."""
+        mine = held(node)
+        common = {**self._common(record), "links": len(record.owningfolders) or node.links}
+        private = mine if file is None else msgspec.structs.replace(mine, file=file)
+        return msgspec.structs.replace(node, **common, private=private)
 
     def bitstream(self, record: Bitstream, item_id: int, *, old: bool = False) -> Node:
         """A file inside an item with several; `old`: of any revision, and never changed."""
@@ -200,7 +210,7 @@ def _content(record: Bitstream) -> dict[str, Any]:
         "size": number(record.sizebytes),
         "version": record.checksum if known else f"b{record.bitstream_id}",
         "digest": f"md5:{record.checksum}" if known else None,
-        "mime": record.mimetype,
+        "mime": record.mimetype or None,
     }
 
 

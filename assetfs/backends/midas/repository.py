@@ -17,7 +17,7 @@ from assetfs.backends.midas.downloads import Downloads
 from assetfs.backends.midas.editing import Editing
 from assetfs.backends.midas.finding import Finding
 from assetfs.backends.midas.hidden import Hidden, is_hidden, land
-from assetfs.backends.midas.nodes import AUTO, COMMUNITIES, DIR, ROOT, USERS, Nodes, held, parse, synthetic
+from assetfs.backends.midas.nodes import AUTO, COMMUNITIES, DIR, ROOT, USERS, ZIP, Nodes, held, parse, synthetic
 from assetfs.backends.midas.places import Places
 from assetfs.backends.midas.revising import Revising
 from assetfs.backends.midas.sending import Sender
@@ -45,6 +45,7 @@ from assetfs.repository import (
     Source,
     Unsupported,
     Usage,
+    VersionChanged,
 )
 from assetfs.transport import Transport, TransportOptions
 
@@ -204,10 +205,15 @@ class MidasRepository(Repository):
             await self._downloads.fetch(held(node).id, node.size or 0, start, stop, sink)
 
     async def _settled(self, node: Node) -> Node:
-        """A file as `stat` tells it, if it was listed only."""
-        if node.version is not None or node.kind is not Kind.FILE or not node.id.startswith("i"):
+        """A file as `stat` tells it, if it was listed only, or if the server had its bytes before it came."""
+        if node.kind is not Kind.FILE or not node.id.startswith("i"):
             return node
-        return await self.stat(node.id)
+        if node.version is not None and (held(node).id or not node.size or node.mime == ZIP):
+            return node
+        now = await self.stat(node.id)
+        if node.version not in (None, now.version):
+            raise VersionChanged("somebody else has changed the file meanwhile")
+        return now
 
     async def measure(self, nodes: Sequence[Node]) -> Mapping[NodeId, int]:
         """Listings tell the sizes; this is for who has lost one."""

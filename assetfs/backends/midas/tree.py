@@ -20,8 +20,8 @@ from cachetools import LRUCache
 from assetfs.backends.midas.catalogue import Catalogue
 from assetfs.backends.midas.client import Client
 from assetfs.backends.midas.errors import Broke
-from assetfs.backends.midas.nodes import PART, Nodes, held, is_part
-from assetfs.backends.midas.wire import LINK, Bitstream, Children, Community, Existing, Folder, Item, number
+from assetfs.backends.midas.nodes import DIR, PART, Nodes, held, is_part
+from assetfs.backends.midas.wire import Bitstream, Children, Community, Existing, Folder, Item, number
 from assetfs.repository import (
     Conflict,
     CrossScope,
@@ -44,7 +44,7 @@ file beside a folder of its name is a twin, and nothing is lost."""
 SCRATCH_SECONDS = 30.0
 """For a folder of a moment to go again, whatever else ends."""
 FOLDERS = 1_000
-"""Whose names are remembered."""
+"""That are remembered, with their names."""
 
 
 def check_name(name: str) -> None:
@@ -70,6 +70,8 @@ class Tree:
         self._catalogue = catalogue
         self._below: LRUCache[int, tuple[float, set[str]]] = LRUCache(FOLDERS)
         """When a folder was listed, and the names of the folders in it."""
+        self._unlinked: LRUCache[tuple[int, int], bool] = LRUCache(FOLDERS)
+        """Items that we have taken out of folders: the server says nothing else to who does it again."""
 
     # ---- looking --------------------------------------------------------------------------------------------------
 
@@ -217,21 +219,13 @@ class Tree:
         if there:
             await self.unlink(node, source)
             return await self._rename(node, name)
-        item = await self._details(node)
         moved: Item = await self._client.call(
             "item.move", Item, id=item_id, srcfolderid=held(source).folder, dstfolderid=held(destination).folder
         )
         self._catalogue.forget(item_id)
         if moved.name != name:
-            return await self._rename(msgspec.structs.replace(node, name=moved.name), name, file_name=node.name)
-        return self._nodes.item(msgspec.structs.replace(moved, revisions=item.revisions))
-
-    async def _details(self, node: Node) -> Item:
-        """An item with its newest revision: as it was last heard of, if the node is that."""
-        known = self._catalogue.latest(held(node).item)
-        if known is not None and known.revisions is not None and self._nodes.item(known).version == node.version:
-            return known
-        return await self._catalogue.item(held(node).item)
+            return await self._rename(node, name)
+        return self._nodes.edited(node, moved)
 
     async def _move_folder(self, node: Node, destination: Node, name: str) -> Node:
         if name != node.name:
@@ -259,18 +253,19 @@ class Tree:
         if held(node).top or not (held(node).item or held(node).folder):
             raise Unsupported("Midas cannot rename or move this")
 
-    async def _rename(self, node: Node, name: str, *, file_name: str | None = None) -> Node:
+    async def _rename(self, node: Node, name: str) -> Node:
+        """An item's one file is renamed with it where it has had its name."""
         mine = held(node)
         if node.id.startswith("f"):
             folder: Folder = await self._client.call("folder.create", Folder, uuid=mine.uuid, name=name)
             return self._nodes.folder(folder)
-        item = await self._details(node)
-        files = item.files
-        same = len(files) == 1 and files[0].name == (file_name or node.name) and files[0].mimetype != LINK
-        flags: dict[str, Any] = {"updatebitstream": 1} if same else {}
+        if node.version is None and (node.kind is Kind.FILE or self._nodes.items == DIR):  # it was listed only
+            node = self._nodes.item(await self._catalogue.item(mine.item))
+        file = name if held(node).file == node.name else None
+        flags: dict[str, Any] = {"updatebitstream": 1} if file is not None else {}
         renamed: Item = await self._client.call("item.create", Item, uuid=mine.uuid, name=name, **flags)
         self._catalogue.forget(mine.item)
-        return self._nodes.item(msgspec.structs.replace(renamed, revisions=item.revisions))
+        return self._nodes.edited(node, renamed, file=file)
 
     async def _rename_file(self, node: Node, folder: Node, name: str) -> Node:
         """One of an item's several files."""
@@ -328,25 +323,24 @@ class Tree:
             await self._client.call("bitstream.delete", repeatable=False, id=file.bitstream_id)
             self._catalogue.forget(held(folder).item)
             return
-        item = await self._catalogue.item(held(node).item)
-        if number(item.folder_id) != held(folder).folder:  # that one is the first of all
-            found = await self.children(folder)
-            if node.id not in {_node_id(one) for one in found.items}:
-                raise NotFound(f"{node.name!r} is not in this folder any more")
+        if (held(node).item, held(folder).folder) in self._unlinked:
+            await self._expect_in(node, folder)
         await self.unlink(node, folder)
 
     async def unlink(self, node: Node, folder: Node) -> None:
-        """The page for it does it: the call would take the item out of all its folders. Where there are no pages, the
-        item moves into a folder that is then deleted."""
+        """The page for it does it, and nothing to an item that is elsewhere by now: the call would take the item out of
+        all its folders. Where there are no pages, the item moves into a folder that is then deleted."""
         item_id, folder_id = held(node).item, held(folder).folder
-        answer = await self._client.page("folder/removeitem", folderId=folder_id, itemId=item_id)
         self._catalogue.forget(item_id)
         try:
+            answer = await self._client.page("folder/removeitem", folderId=folder_id, itemId=item_id)
             done = json.loads(answer.content) if answer.status == 200 else None
-        except ValueError:
+        except (Broke, ValueError):
             done = None
         if isinstance(done, list) and done and done[0] == "1":
+            self._unlinked[item_id, folder_id] = True
             return
+        await self._expect_in(node, folder)
         if isinstance(done, list):
             raise Forbidden("Midas lets only those who administrate an item remove it")
         scratch: Folder = await self._client.call(
@@ -359,6 +353,15 @@ class Tree:
         finally:
             with trio.move_on_after(SCRATCH_SECONDS, shield=True):
                 await self._client.call("folder.delete", repeatable=False, id=scratch.folder_id)
+
+    async def _expect_in(self, node: Node, folder: Node) -> None:
+        """Raises NotFound for an item that is gone, or not in this folder (any more)."""
+        item = await self._catalogue.item(held(node).item)
+        if number(item.folder_id) == held(folder).folder:  # that one is the first of all
+            return
+        found = await self.children(folder)
+        if node.id not in {_node_id(one) for one in found.items}:
+            raise NotFound(f"{node.name!r} is not in this folder any more")
 
 
 def file_of(item: Item, node: Node) -> Bitstream:

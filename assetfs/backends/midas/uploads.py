@@ -23,7 +23,7 @@ from assetfs.backends.midas.errors import Broke
 from assetfs.backends.midas.nodes import PART, Nodes, held
 from assetfs.backends.midas.sending import Sender
 from assetfs.backends.midas.tree import Tree
-from assetfs.backends.midas.wire import Bitstream, Item, number
+from assetfs.backends.midas.wire import Bitstream, Item, Revision, number
 from assetfs.repository import Conflict, Forbidden, Ledger, Node, NotFound, ProtocolViolation, Source
 
 
@@ -48,12 +48,13 @@ class Uploads:
         if not begun:
             await ledger.record(part=PART + secrets.token_hex(16))
         if own is None:
-            await self._make(folder, name, digest, ledger)
+            own = await self._make(folder, name, digest, source, ledger)
             if token := ledger.state["token"]:
                 await self._sender.send(token, name, source, ledger, revision="head")
         elif not _is_just(own, digest, source.size):
             await self._go_on(number(own.item_id), name, source, digest, ledger)
-        if own is None or not _is_just(own, digest, source.size):
+            own = None
+        if own is None:
             own = await self._catalogue.item(ledger.state["item"])
             if not _is_just(own, digest, source.size):
                 raise ProtocolViolation(f"the server has other bytes than were sent: {len(own.files)} files")
@@ -64,8 +65,9 @@ class Uploads:
             self._catalogue.forget(number(own.item_id))
         return self._nodes.item(own)
 
-    async def _make(self, folder: Node, name: str, digest: str, ledger: Ledger) -> None:
-        """Make the item, and get a token for its file: empty where the server has the bytes, and has put them in."""
+    async def _make(self, folder: Node, name: str, digest: str, source: Source, ledger: Ledger) -> Item | None:
+        """Make the item, and get a token for its file: empty where the server has the bytes, and has put them in. Then
+        that item is returned: what the server has found by this checksum has it, and need not be looked at."""
         part = ledger.state["part"]
         where: dict[str, Any] = {"folderid": held(folder).folder, "filename": name, "itemname": part}
         token: str | None = None
@@ -74,12 +76,17 @@ class Uploads:
         except Broke:  # what has this checksum belongs to no item; ours may be there now, or not
             if await self._search(part) is None:
                 token = await self._sender.token(**where)
-        item_id = number(token.split("/")[1]) if token and token.count("/") == 2 else await self._search(part, folder)
-        if item_id is None:
+        if token and token.count("/") == 2:
+            await ledger.record(item=number(token.split("/")[1]), token=token)
+            return None
+        found = await self._search(part, folder)
+        if found is None:
             raise ProtocolViolation("the server has not made the item that it was told to make")
+        item_id = number(found.item_id)
         if token is None:
             token = await self._sender.token(itemid=item_id, filename=name)
         await ledger.record(item=item_id, token=token)
+        return _with_file(found, name, digest) if not token and number(found.sizebytes) == source.size else None
 
     async def _go_on(self, item_id: int, name: str, source: Source, digest: str, ledger: Ledger) -> None:
         """Bytes for an item that an earlier try has made."""
@@ -92,7 +99,7 @@ class Uploads:
 
     async def _begun(self, ledger: Ledger) -> Item | None:
         """The item that an earlier try has made."""
-        item_id = ledger.state.get("item") or await self._search(ledger.state["part"])
+        item_id = ledger.state.get("item") or await self._search_id(ledger.state["part"])
         if item_id is None:
             return None
         try:
@@ -103,12 +110,16 @@ class Uploads:
             await ledger.record(item=item_id)
         return found
 
-    async def _search(self, part: str, folder: Node | None = None) -> int | None:
+    async def _search(self, part: str, folder: Node | None = None) -> Item | None:
         """The item of a name that nothing else has."""
         where: dict[str, Any] = {"folderId": held(folder).folder} if folder is not None else {}
         method = "item.searchbynameandfolder" if folder is not None else "item.searchbyname"
         found = await self._client.call(method, dict[str, list[Item]], name=part, **where)
-        return next((number(one.item_id) for one in found.get("items", []) if one.name == part), None)
+        return next((one for one in found.get("items", []) if one.name == part), None)
+
+    async def _search_id(self, part: str) -> int | None:
+        found = await self._search(part)
+        return number(found.item_id) if found is not None else None
 
     # ---- into an item of several files ----------------------------------------------------------------------------
 
@@ -140,7 +151,7 @@ class Uploads:
                     await self._client.call("bitstream.delete", repeatable=False, id=there.bitstream_id)
                     self._catalogue.forget(state["into"])
             elif "part" in state:
-                item_id = state.get("item") or await self._search(state["part"])
+                item_id = state.get("item") or await self._search_id(state["part"])
                 if item_id and (await self._catalogue.item(item_id)).name == state["part"]:
                     await self._client.call("item.delete", repeatable=False, id=item_id)
         except (NotFound, Forbidden):
@@ -154,3 +165,9 @@ def _named(item: Item, name: str) -> Bitstream | None:
 def _is_just(item: Item, digest: str, size: int) -> bool:
     """Whether the newest revision is just this content."""
     return len(item.files) == 1 and (item.files[0].checksum, number(item.files[0].sizebytes)) == (digest, size)
+
+
+def _with_file(item: Item, name: str, digest: str) -> Item:
+    """An item with a revision of one file, whose number is not known."""
+    file = Bitstream("0", name, "", item.sizebytes, digest, item.date_update)
+    return msgspec.structs.replace(item, revisions=[Revision("0", "1", bitstreams=[file])])

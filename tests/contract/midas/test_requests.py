@@ -1,12 +1,13 @@
-"""The table of requests per action, counted by the server; and what counting must not take for settled."""
+"""Requests that the budget has no row for, and what counting must not take for settled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
-from assetfs.repository import Kind, Node, Repository
+from assetfs.repository import Kind, Node, NotFound, Repository, VersionChanged
 from tests.contract.backends.midas import MidasWorld
 from tests.contract.doubles import Book, Held, fetched
 from tests.contract.test_reading import listed
@@ -27,15 +28,6 @@ class Till:
     def __exit__(self, *_: object) -> None:
         self.calls = self.world.running.requests()["calls"]
         self.total = self.world.running.requests()["total"]
-
-
-async def test_connecting_with_a_key_and_with_a_password(world: MidasWorld) -> None:
-    for secret, most in ((world.running.credential, 2), (world.running.info["password"], 3)):
-        repository = world.open(credential=secret)
-        with Till(world) as till:
-            await repository.connect()
-        assert till.total == most
-        await repository.close()
 
 
 async def test_listing_a_folder_by_counting(
@@ -59,19 +51,6 @@ async def test_listing_a_folder_by_counting(
         again = await listed(repository, area)
     assert till.calls == {"folder.children": 1}
     assert again["3.bin"].version is not None, "what was learned stays known"
-
-
-async def test_listing_a_folder_with_folders(
-    world: MidasWorld, repository: Repository, area: Node, fresh: Fresh
-) -> None:
-    for number in range(12):
-        world.put(area.id, f"{number}.bin", fresh())
-    for number in range(3):
-        below = world.make_folder(area.id, f"below {number}")
-        world.put(below, "a.bin", fresh())
-    with Till(world) as till:
-        await listed(repository, area)
-    assert till.calls == {"folder.children": 1, "bitstream.count": 4}
 
 
 async def test_what_counting_does_not_settle_is_asked_for(
@@ -141,37 +120,48 @@ async def test_attributes_of_many(world: MidasWorld, repository: Repository, are
     assert till.calls == {"item.get": 1}
 
 
-async def test_writing(world: MidasWorld, repository: Repository, area: Node, fresh: Fresh) -> None:
+async def test_bytes_that_the_server_had_are_read_from_it(
+    world: MidasWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
     content = fresh()
-    await listed(repository, area)
+    world.put(area.id, "a.bin", content)
     with Till(world) as till:
-        node = await repository.upload(area, "a.bin", Held(content), Book())
-    assert till.total == 5
-    assert till.calls["item.exists"] == 1
-    with Till(world) as till:
-        await repository.upload(area, "b.bin", Held(content), Book())
-    assert till.total == 5
+        node = await repository.upload(area, "b.bin", Held(content), Book())
     assert "upload.perform" not in till.calls
+    assert node == msgspec.structs.replace(await repository.stat(node.id), mime=None, private=node.private)
+    assert (await fetched(repository, node)).content == content
+    world.overwrite(node.id, fresh(70))
+    with pytest.raises(VersionChanged):
+        await fetched(repository, node)
+
+
+async def test_a_file_that_was_listed_only_is_asked_for_before_it_is_renamed(
+    world: MidasWorld, repository: Repository, area: Node, fresh: Fresh
+) -> None:
+    for name in ("a.bin", "b.bin", "c.bin"):
+        world.put(area.id, name, fresh())
+    node = (await listed(repository, area))["a.bin"]
+    assert node.version is None
     with Till(world) as till:
-        node = await repository.replace(node, area, Held(fresh(90)), Book())
-    assert till.total == 5
-    await repository.set_metadata(node, {"user.midas.meta.n@int": b"1"})
+        node = await repository.rename(node, area, "d.bin")
+    assert till.calls == {"item.exists": 1, "item.get": 1, "item.create": 1}
+    assert world.client.files(int(node.id[1:])) == [("d.bin", 40)]
     with Till(world) as till:
-        await repository.replace(await repository.stat(node.id), area, Held(fresh(70)), Book())
-    assert till.total == 7, "and one for the stat"
-    with Till(world) as till:
-        node = await repository.rename(node, area, "c.bin")
-    assert till.total == 3
-    with Till(world) as till:
-        node = await repository.rename(await repository.stat(node.id), area, "d.bin")
-    assert till.calls == {"item.get": 1, "item.exists": 1, "item.create": 1}, "the stat is one of them"
+        node = await repository.rename(node, area, "e.bin")
+    assert till.calls == {"item.exists": 1, "item.create": 1}
+    assert world.client.files(int(node.id[1:])) == [("e.bin", 40)]
+
+
+async def test_who_removes_twice_is_told(world: MidasWorld, repository: Repository, area: Node, fresh: Fresh) -> None:
+    node = await repository.stat(world.put(area.id, "a.bin", fresh()))
     below = await repository.create_folder(area, "below")
-    with Till(world) as till:
-        node = await repository.move(await repository.stat(node.id), area, below, "d.bin")
-    assert till.calls == {"item.get": 1, "item.exists": 1, "item.move": 1}, "the stat is one of them"
-    with Till(world) as till:
+    await repository.link(node, below, "a.bin")
+    await repository.remove(node, below)
+    with pytest.raises(NotFound):
         await repository.remove(node, below)
-    assert till.total == 2
+    await repository.remove(node, area)
+    with pytest.raises(NotFound):
+        await repository.remove(node, area)
 
 
 async def test_writing_into_an_item_of_several(
