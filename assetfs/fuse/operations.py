@@ -17,6 +17,7 @@ import errno
 import functools
 import logging
 import os
+import re
 import secrets
 import stat
 from collections import Counter, defaultdict
@@ -37,10 +38,20 @@ from assetfs.vfs.filesystem import FileSystem
 
 log = logging.getLogger("assetfs.fuse")
 
+
+def _kernel() -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2])
+
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_TRUNC
+PAST_PAGES = _kernel() >= (6, 6)
+"""Whether what is written through a descriptor that is open for writing only goes past the kernel's pages: one copy
+less, and no getxattr of security.capability for each write. Nobody can map such a descriptor, and since Linux 6.6 the
+kernel drops the pages that others have of what it passes by. Writes that are thrown away, 1 MiB each: 2.8 GB/s, against
+1.0 through pages (2 cores)."""
 FOREIGN = (b"security.", b"system.", b"trusted.")
 DELIVERY = 3600.0
 """Seconds that close and fsync may wait for the server's verdict, where the options make them wait for it."""
@@ -259,7 +270,7 @@ class Operations(pyfuse3.Operations):
             truncate=bool(flags & os.O_TRUNC),
             append=bool(flags & os.O_APPEND),
         )
-        return self._info(opened), self._entry(attributes)
+        return self._info(opened, flags), self._entry(attributes)
 
     @_guarded
     async def mkdir(
@@ -304,13 +315,12 @@ class Operations(pyfuse3.Operations):
             append=bool(flags & os.O_APPEND),
             process=_process(ctx),
         )
-        return self._info(opened)
+        return self._info(opened, flags)
 
     @staticmethod
-    def _info(opened: Opened) -> pyfuse3.FileInfo:
-        return pyfuse3.FileInfo(
-            fh=pyfuse3.FileHandleT(opened.handle), keep_cache=opened.keep_cache, direct_io=opened.direct_io
-        )
+    def _info(opened: Opened, flags: int) -> pyfuse3.FileInfo:
+        past = opened.direct_io or (PAST_PAGES and flags & os.O_ACCMODE == os.O_WRONLY)
+        return pyfuse3.FileInfo(fh=pyfuse3.FileHandleT(opened.handle), keep_cache=opened.keep_cache, direct_io=past)
 
     @_recalling
     async def read(self, fh: int, off: int, size: int) -> bytes:
