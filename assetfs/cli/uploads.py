@@ -1,7 +1,7 @@
 """`assetfs uploads`: what is owed to the server, and what to do about what cannot be sent.
 
-A mounted repository is asked through its mount. Of one that is not mounted the journal is read, and nothing is changed
-in it: `list` and `export` work, `retry` and `discard` need the mount.
+A mounted repository is asked through its mount. Of one that is not mounted the journal and the records of drafts are
+read, and nothing is changed in them: `list` and `export` work, `retry` and `discard` need the mount.
 """
 
 from __future__ import annotations
@@ -112,22 +112,29 @@ def _find(owed: Sequence[Mapping[str, Any]], number: str) -> Mapping[str, Any]:
 
 
 def _export(place: Path | None, source: str, state_dir: Path | None, word: str, destination: Path) -> None:
-    """Copy the content of one upload to a file that does not exist yet."""
+    """Copy the content of one upload to a file, or of a draft to a folder, that does not exist yet."""
     number = _number(word)
     owed = verbs.account(place).uploads if place is not None else _journal(source, state_dir)
     upload = _find(owed, number)
     target = destination / str(upload["place"]).rpartition("/")[2] if destination.is_dir() else destination
     if place is None and upload.get("missing"):
         raise Failure(f"{upload['missing']} bytes of {upload['place']} are still the server's: mount it, then export")
-    content = place / ".assetfs" / "uploads" / number if place is not None else Path(str(upload["staging_file"]))
+    staging = Path(str(upload["staging_file"]))
     try:
-        with content.open("rb") as reading, target.open("xb") as writing:
-            shutil.copyfileobj(reading, writing, 1 << 20)
+        if upload.get("folder"):
+            shutil.copytree(staging, target, symlinks=True)
+        else:
+            _copy(staging if place is None else place / ".assetfs" / "uploads" / number, target)
     except FileExistsError:
         raise Failure(f"{target} exists already: name another", Status.USAGE) from None
     except OSError as error:
-        raise Failure(f"{upload['place']} cannot be copied to {target}: {error.strerror}") from None
+        raise Failure(f"{upload['place']} cannot be copied to {target}: {error.strerror or error}") from None
     print(target)
+
+
+def _copy(content: Path, target: Path) -> None:
+    with content.open("rb") as reading, target.open("xb") as writing:
+        shutil.copyfileobj(reading, writing, 1 << 20)
 
 
 def _list(owed: Sequence[Mapping[str, Any]], told: document.Document | None, *, as_json: bool) -> None:

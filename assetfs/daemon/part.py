@@ -31,6 +31,7 @@ from assetfs.fuse.operations import Operations
 from assetfs.repository import Kind, Node, Repository
 from assetfs.vfs.attributes import Ownership
 from assetfs.vfs.filesystem import FileSystem, Timeouts
+from assetfs.writeback import draft
 from assetfs.writeback.accounts import recorded
 from assetfs.writeback.drafts import Drafts
 from assetfs.writeback.journal import Journal, JournalDamaged
@@ -90,7 +91,7 @@ async def opened(
                     nursery.start_soon(part.operations.notifier.run)
                     nursery.start_soon(part.fs.changes.run)
                     if part.fs.drafting is not None:
-                        nursery.start_soon(part.fs.drafting.drafts.run)
+                        nursery.start_soon(part.fs.drafting.drafts.committing.run)
                     if part.writeback is not None:
                         nursery.start_soon(part.writeback.run)
                     yield part
@@ -261,11 +262,12 @@ def _drafts(config: MountConfig, repository: Repository) -> Drafts | None:
 
 
 def owed(config: MountConfig) -> list[dict[str, object]]:
-    """What the journal says is owed, without a mount; `missing` is how many bytes are still the server's. Changes
-    nothing. Raises MountFailed when the journal cannot be read."""
+    """What the journal and the records of drafts say is owed, without a mount; `missing` is how many bytes are still
+    the server's. Changes nothing. Raises MountFailed when the journal cannot be read."""
     folder = state_folder(config)
     try:
-        return [msgspec.to_builtins(account) for account in recorded(folder / "journal.sqlite", folder / "staging")]
+        files = recorded(folder / "journal.sqlite", folder / "staging")
+        return [msgspec.to_builtins(account) for account in (*files, *draft.recorded(folder / "drafts"))]
     except JournalDamaged as damage:
         raise MountFailed(f"{damage}: what was written is in {folder / 'staging'}") from None
 

@@ -46,7 +46,7 @@ class Uploads(msgspec.Struct, kw_only=True):
     """What is owed to the server. All of it together is what an unmount would leave."""
 
     pending: Annotated[int, msgspec.Meta(description="files that wait, or are being sent")] = 0
-    failed: Annotated[int, msgspec.Meta(description="files that need somebody's help")] = 0
+    failed: Annotated[int, msgspec.Meta(description="files and drafts that need somebody's help")] = 0
     held: Annotated[int, msgspec.Meta(description="renames to backup names that wait for what comes next")] = 0
     bytes: Annotated[int, msgspec.Meta(description="size of all of them")] = 0
     oldest_seconds: Annotated[float, msgspec.Meta(description="age of the oldest")] = 0.0
@@ -193,13 +193,10 @@ class StatusDocument:
         return "ok", ""
 
     def uploads(self) -> Uploads:
-        """Files that wait or are refused, and renames that are held back."""
-        if self.writeback is None:
+        """Files that wait or are refused, drafts that could not be committed, and renames that are held back."""
+        if self.writeback is None or self.fs is None:
             return Uploads()
-        accounts = self.writeback.accounts
-        owed = [accounts.of(staged) for staged in accounts.owed()]
-        if self.fs is not None and self.fs.drafting is not None:
-            owed += self.fs.drafting.drafts.failed()
+        owed = [one.account() for one in self.fs.uploads.owed()]
         failed = sum(account.state == "failed" for account in owed)
         return Uploads(
             pending=len(owed) - failed,
@@ -208,7 +205,7 @@ class StatusDocument:
             bytes=sum(account.size for account in owed),
             oldest_seconds=round(self._oldest([account.number for account in owed]), 1),
             totals=dict(self.writeback.uploader.counts),
-            happened=list(accounts.conflicts),
+            happened=list(self.writeback.accounts.conflicts),
             list=owed[:LISTED],
         )
 

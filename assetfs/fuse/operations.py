@@ -116,7 +116,7 @@ def _committing(
 
     def seconds(self: Operations, args: tuple[Any, ...]) -> float:
         drafting = self.fs.drafting
-        commits = drafting is not None and drafting.waits(args[0], args[1])
+        commits = drafting is not None and drafting.handover.waits(args[0], args[1])
         return max(self.deadline, DELIVERY) if commits else self.deadline
 
     return _limited(seconds, handler)

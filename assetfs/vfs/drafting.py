@@ -7,7 +7,6 @@ that the kernel has looked up one by one. Everything that touches the disk runs 
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Callable
@@ -17,9 +16,7 @@ import trio
 
 from assetfs import names
 from assetfs.repository import (
-    Attribute,
     Conflict,
-    CrossScope,
     Kind,
     NameRejected,
     Node,
@@ -29,12 +26,14 @@ from assetfs.repository import (
     VersionChanged,
 )
 from assetfs.vfs.attributes import Attributes
-from assetfs.vfs.errors import BadHandle, NoAttribute, NotPermitted
+from assetfs.vfs.draftxattrs import DraftXattrs
+from assetfs.vfs.errors import NotPermitted
 from assetfs.vfs.files import Opened
 from assetfs.vfs.handles import DraftHandle
+from assetfs.vfs.handover import Handover
 from assetfs.vfs.inodes import Inode
-from assetfs.vfs.xattrs import present
-from assetfs.writeback.drafts import DRAFT, DraftFolder, Drafts, is_draft
+from assetfs.writeback.draft import DRAFT, DraftFolder, is_draft
+from assetfs.writeback.drafts import Drafts
 
 if TYPE_CHECKING:
     from assetfs.vfs.filesystem import FileSystem
@@ -52,7 +51,8 @@ class Drafting:
         self.drafts = drafts
         self._places: dict[NodeId, tuple[NodeId, bytes]] = {}
         """The entry by which a file was found last: the folder's id and the name."""
-        drafts.on_committed = self._committed
+        self.handover = Handover(self, fs)
+        self.xattrs = DraftXattrs(self, fs)
 
     # ---- where things are -------------------------------------------------------------------------------------------
 
@@ -64,7 +64,7 @@ class Drafting:
             raise VersionChanged("the draft is not here any more")
         return draft
 
-    def _relative(self, node: NodeId) -> bytes:
+    def relative(self, node: NodeId) -> bytes:
         """The way from the draft's folder. Raises VersionChanged."""
         parts: list[bytes] = []
         while "/" in node:
@@ -76,14 +76,15 @@ class Drafting:
 
     def path(self, node: NodeId) -> bytes:
         """Where the file of an id is. Raises VersionChanged."""
-        relative = self._relative(node)
+        relative = self.relative(node)
         top = os.fsencode(self.draft(node).path)
         return top + b"/" + relative if relative else top
 
     def _below(self, folder: NodeId, name: bytes) -> bytes:
         return self.path(folder) + b"/" + name
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def run(self, work: Callable[[], T]) -> T:
+        """What touches the disk."""
         return await trio.to_thread.run_sync(work)
 
     def _node(self, folder: NodeId, name: bytes, found: os.stat_result) -> Node:
@@ -108,7 +109,7 @@ class Drafting:
         """An entry of a folder in a draft."""
         path = self._below(folder.id, name)
         try:
-            return self._node(folder.id, name, await self._run(lambda: os.lstat(path)))
+            return self._node(folder.id, name, await self.run(lambda: os.lstat(path)))
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -125,7 +126,7 @@ class Drafting:
                         continue
             return found
 
-        entries = [(name, self._node(folder.id, name, found)) for name, found in await self._run(scan)]
+        entries = [(name, self._node(folder.id, name, found)) for name, found in await self.run(scan)]
         for _, node in entries:
             if (inode := self._fs.inodes.known(node.id, node.kind)) is not None:
                 inode.node = node
@@ -135,17 +136,18 @@ class Drafting:
         """Bring an inode up to date: by what is open of it, or by its path."""
         handle = next((h for h in self._fs.handles.of(inode) if isinstance(h, DraftHandle)), None)
         if handle is not None:
-            found = await self._run(lambda: os.fstat(handle.file))
+            found = await self.run(lambda: os.fstat(handle.file))
         else:
             path = self.path(inode.node.id)
             try:
-                found = await self._run(lambda: os.lstat(path))
+                found = await self.run(lambda: os.lstat(path))
             except FileNotFoundError:
                 raise NotFound(f"{inode.node.name} is gone") from None
-        inode.node = self._described(inode.node, found)
+        inode.node = self.described(inode.node, found)
 
     @staticmethod
-    def _described(node: Node, found: os.stat_result) -> Node:
+    def described(node: Node, found: os.stat_result) -> Node:
+        """A node with what was seen of its file."""
         return Node(
             id=node.id,
             kind=node.kind,
@@ -180,7 +182,16 @@ class Drafting:
 
     async def read_link(self, inode: Inode) -> bytes:
         path = self.path(inode.node.id)
-        return await self._run(lambda: os.readlink(path))
+        return await self.run(lambda: os.readlink(path))
+
+    def holder(self, id_: NodeId) -> tuple[NodeId, bytes] | None:
+        """The entry by which a file was found last."""
+        return self._places.get(id_)
+
+    def forget(self, draft: DraftFolder) -> None:
+        """There is nothing in this draft any more."""
+        own = f"{draft.id}/"
+        self._places = {id_: place for id_, place in self._places.items() if not id_.startswith(own)}
 
     # ---- changing ---------------------------------------------------------------------------------------------------
 
@@ -193,7 +204,7 @@ class Drafting:
             raw.encode()
         except UnicodeEncodeError:
             raise NameRejected("the name is not UTF-8") from None
-        relative = "/".join(filter(None, (os.fsdecode(self._relative(folder.id)), os.fsdecode(name))))
+        relative = "/".join(filter(None, (os.fsdecode(self.relative(folder.id)), os.fsdecode(name))))
         self._fs.repository.admit_draft(draft, relative, kind)
         return draft
 
@@ -214,7 +225,7 @@ class Drafting:
             os.fchmod(made, stat.S_IMODE(mode))
             return made
 
-        file = await self._run(make)
+        file = await self.run(make)
         attributes = self._fs.enter(self._node(folder.node.id, name, os.fstat(file)), folder)
         inode = self._fs.inodes.get(attributes.number)
         return self._opened(inode, draft, file, writing=True), attributes
@@ -226,7 +237,7 @@ class Drafting:
         path = self.path(inode.node.id)
         wanted = (os.O_RDWR if writing else os.O_RDONLY) | (os.O_TRUNC if truncate else 0)
         wanted |= os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY
-        return self._opened(inode, draft, await self._run(lambda: os.open(path, wanted)), writing=writing)
+        return self._opened(inode, draft, await self.run(lambda: os.open(path, wanted)), writing=writing)
 
     def _opened(self, inode: Inode, draft: DraftFolder, file: int, *, writing: bool) -> Opened:
         draft.writers += writing
@@ -241,7 +252,7 @@ class Drafting:
             handle.draft.touched = self._fs.clock()
 
     async def read(self, handle: DraftHandle, offset: int, count: int) -> bytes:
-        return await self._run(lambda: os.pread(handle.file, count, offset))
+        return await self.run(lambda: os.pread(handle.file, count, offset))
 
     async def write(self, handle: DraftHandle, offset: int, data: bytes) -> int:
         self.drafts.touch(handle.draft)
@@ -252,7 +263,7 @@ class Drafting:
                 done += os.pwrite(handle.file, memoryview(data)[done:], offset + done)
             return done
 
-        return await self._run(put)
+        return await self.run(put)
 
     async def make_folder(self, folder: Inode, name: bytes, mode: int) -> Attributes:
         self._admit(folder.node, name, Kind.FOLDER)
@@ -262,7 +273,7 @@ class Drafting:
             os.mkdir(path, 0o700)
             os.chmod(path, stat.S_IMODE(mode))
 
-        await self._run(make)
+        await self.run(make)
         return await self._entered(folder, name)
 
     async def symlink(self, folder: Inode, name: bytes, target: bytes) -> Attributes:
@@ -270,7 +281,7 @@ class Drafting:
             raise NotPermitted("a draft of this repository cannot have links")
         self._admit(folder.node, name, Kind.LINK)
         path = self._below(folder.node.id, name)
-        await self._run(lambda: os.symlink(target, path))
+        await self.run(lambda: os.symlink(target, path))
         return await self._entered(folder, name)
 
     async def link(self, inode: Inode, folder: Inode, name: bytes) -> Attributes:
@@ -278,7 +289,7 @@ class Drafting:
             raise NotPermitted("a draft cannot have links of this kind")
         self._admit(folder.node, name, inode.node.kind)
         old, new = self.path(inode.node.id), self._below(folder.node.id, name)
-        await self._run(lambda: os.link(old, new, follow_symlinks=False))
+        await self.run(lambda: os.link(old, new, follow_symlinks=False))
         return await self._entered(folder, name)
 
     async def _entered(self, folder: Inode, name: bytes) -> Attributes:
@@ -291,7 +302,7 @@ class Drafting:
         """unlink, rmdir."""
         self.drafts.touch(self.draft(folder.node.id))
         path = self._below(folder.node.id, name)
-        await self._run(lambda: os.rmdir(path) if is_folder else os.unlink(path))
+        await self.run(lambda: os.rmdir(path) if is_folder else os.unlink(path))
 
     async def rename(self, source: Inode, old: bytes, destination: Inode, new: bytes, flags: int) -> None:
         """Within a draft, or from one to another."""
@@ -303,7 +314,7 @@ class Drafting:
         if flags & NOREPLACE and await self.find(destination.node, new) is not None:
             raise Conflict("an entry of this name exists")
         before, after = self._below(source.node.id, old), self._below(destination.node.id, new)
-        await self._run(lambda: os.rename(before, after))
+        await self.run(lambda: os.rename(before, after))
         moved = await self.find(destination.node, new)
         inode = self._fs.inodes.known(node.id, node.kind)
         if inode is not None and moved is not None:
@@ -337,124 +348,7 @@ class Drafting:
             if mtime_ns is not None:
                 os.utime(path, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
 
-        await self._run(change)
+        await self.run(change)
 
     async def sync(self, handle: DraftHandle) -> None:
-        await self._run(lambda: os.fsync(handle.file))
-
-    # ---- the draft itself -------------------------------------------------------------------------------------------
-
-    async def make(self, folder: Inode, name: bytes) -> Attributes:
-        """mkdir of a new one."""
-        return self._fs.enter(await self.top(await self.drafts.make(folder.node, name)), folder)
-
-    async def top(self, draft: DraftFolder) -> Node:
-        """The node of a draft's own folder."""
-        try:
-            return self._described(draft.node(), await self._run(lambda: os.lstat(draft.path)))
-        except OSError:
-            return draft.node()  # its disk is away
-
-    def waits(self, folder: int, name: bytes) -> bool:
-        """Whether a rename of this name, or an attribute of this inode, may be what commits a draft."""
-        try:
-            inode = self._fs.inodes.get(folder)
-        except BadHandle:
-            return False
-        return inode.node.id.startswith(DRAFT) or self.drafts.find(inode.node.id, name) is not None
-
-    async def rename_draft(self, draft: DraftFolder, source: Inode, destination: Inode, new: bytes) -> None:
-        """Another name, which may be what commits it. Raises NameRejected, and why a commit fails."""
-        raw = names.decode(new)
-        if source is destination and self._fs.repository.draft_commits(draft, raw):
-            await self.drafts.commit(draft, new, b"")
-        elif self._fs.repository.drafts_in(destination.node, raw):
-            await self.drafts.rename(draft, destination.node, new)
-            inode = self._fs.inodes.known(draft.id, Kind.FOLDER)
-            if inode is not None:
-                inode.parent = destination.node.id
-        elif source is destination:
-            raise NameRejected("neither a draft's name nor one that commits it")
-        else:
-            raise CrossScope("a draft cannot be there")
-
-    def _committed(self, draft: DraftFolder, folder: NodeId, node: Node) -> None:
-        """A draft has become the server's: the kernel's inode of it is that node from now on."""
-        fs, now = self._fs, self._fs.clock()
-        assert fs.writeback is not None
-        parent, kernel = fs.inodes.known(folder, Kind.FOLDER), fs.changes.kernel
-        own = f"{draft.id}/"
-        for inode in fs.inodes:
-            if inode.node.id.startswith(own) and inode.node.id in self._places and kernel is not None:
-                above, name = self._places[inode.node.id]
-                if (holder := fs.inodes.known(above, Kind.FOLDER)) is not None:
-                    kernel.entry(holder.number, name, inode.number, deleted=False)
-        self._places = {id_: place for id_, place in self._places.items() if not id_.startswith(own)}
-        shown = names.encode(node.name)
-        fs.writeback.overlay.appear(folder, shown, node, now)
-        top = fs.inodes.known(draft.id, Kind.FOLDER)
-        if top is not None and node.kind is Kind.FOLDER:
-            fs.inodes.rebind(top, node, now)
-            top.parent = folder
-        fs.folders.expire(folder)
-        if parent is not None and kernel is not None:
-            renamed = draft.record.target != draft.record.name and draft.failure is None
-            moved = {draft.record.target} if renamed and draft.record.target == shown else set()
-            for name in {draft.record.name, draft.record.target, shown} - moved:  # that one the kernel moves itself
-                kernel.entry(parent.number, name, 0, deleted=False)
-
-    # ---- extended attributes ----------------------------------------------------------------------------------------
-
-    async def get_xattr(self, inode: Inode, name: str) -> bytes:
-        values = await self._values(inode)
-        alias = self._fs.repository.capabilities.aliases.get(name)
-        if alias is not None and alias.attribute in values:
-            return present(alias, Attribute(values[alias.attribute])) or b""
-        if name not in values:
-            raise NoAttribute(name)
-        return values[name]
-
-    async def list_xattrs(self, inode: Inode) -> list[str]:
-        return sorted(await self._values(inode))
-
-    async def _values(self, inode: Inode) -> dict[str, bytes]:
-        draft = self.draft(inode.node.id)
-        values = {"user.assetfs.id": inode.node.id.encode(), "user.assetfs.state": draft.state.encode()}
-        if draft.record.error:
-            values["user.assetfs.error"] = draft.record.error.encode()
-        if inode.node.id == draft.id:
-            told = self._fs.repository.draft_metadata(draft, draft.record.ledger)
-            return {**values, **draft.attributes, **{name: one.value for name, one in told.items()}}
-        relative = os.fsdecode(self._relative(inode.node.id))
-        return {**await self._run(lambda: dict(draft.attributes_of(relative))), **values}
-
-    async def set_xattr(self, inode: Inode, name: str, value: bytes | None) -> None:
-        """Set or remove one; the commit verb on a draft commits it."""
-        draft, capabilities = self.draft(inode.node.id), self._fs.repository.capabilities
-        is_top = inode.node.id == draft.id
-        if name == capabilities.commit_verb and is_top and value is not None:
-            await self.drafts.commit(draft, draft.record.name, value)
-            return
-        self.drafts.touch(draft)
-        name, value = self._fs.xattrs.unaliased(name, value)
-        if not self._fs.xattrs.kept(name, value):
-            return
-        if is_top:
-            if value is None and name not in draft.record.attributes:
-                raise NoAttribute(name)
-            draft.record.attributes = {
-                **{other: was for other, was in draft.record.attributes.items() if other != name},
-                **({name: value} if value is not None else {}),
-            }
-            await self.drafts.save(draft)
-            return
-        path = self.path(inode.node.id)
-        try:
-            if value is None:
-                await self._run(lambda: os.removexattr(path, name, follow_symlinks=False))
-            else:
-                await self._run(lambda: os.setxattr(path, name, value, follow_symlinks=False))
-        except OSError as error:
-            if error.errno == errno.ENODATA:
-                raise NoAttribute(name) from None
-            raise
+        await self.run(lambda: os.fsync(handle.file))

@@ -33,11 +33,13 @@ from assetfs.vfs.recalls import Recalls
 from assetfs.vfs.sizes import Sizes
 from assetfs.vfs.telling import Telling
 from assetfs.vfs.tree import Tree
+from assetfs.vfs.uploads import Uploads
 from assetfs.vfs.versions import Versions
 from assetfs.vfs.virtual import FOLDER, PREFIX, Virtual, is_virtual
 from assetfs.vfs.xattrs import Xattrs, facts_of
 from assetfs.writeback.accounts import state_of
-from assetfs.writeback.drafts import Drafts, is_draft
+from assetfs.writeback.draft import is_draft
+from assetfs.writeback.drafts import Drafts
 from assetfs.writeback.staging import Staged, is_local
 from assetfs.writeback.writeback import WriteBack
 
@@ -104,7 +106,9 @@ class FileSystem:
         self.drafting = Drafting(self, drafts) if drafts is not None else None
         self.finding = Finding(repository, PREFIX, clock)
         self.xattrs.perform = self._perform
-        self.virtual = Virtual(self.finding, self.links.place, status, writeback, metrics)
+        self.uploads = Uploads(writeback, self.drafting)
+        flush = writeback.hurry if writeback is not None else None
+        self.virtual = Virtual(self.finding, self.links.place, status, self.uploads, flush, metrics)
         self.writeback = writeback
         self.claims = Claims(self)
         self.files = Files(self)
@@ -156,7 +160,7 @@ class FileSystem:
         if (drafting := self.within_draft(folder)) is not None:
             return await drafting.find(folder, name)
         if self.drafting is not None and (draft := self.drafting.drafts.find(folder.id, name)) is not None:
-            return await self.drafting.top(draft)
+            return await self.drafting.handover.top(draft)
         if (placed := self._placed(folder, name)) is not None:
             return placed
         if is_local(folder.id):
@@ -230,7 +234,7 @@ class FileSystem:
                 entries = self.writeback.overlay.merge(inode.node.id, entries, begun)
             if self.drafting is not None and (drafts := self.drafting.drafts.within(inode.node.id)):
                 entries = [entry for entry in entries if entry[0] not in drafts]
-                entries += [(name, await self.drafting.top(draft)) for name, draft in list(drafts.items())]
+                entries += [(name, await self.drafting.handover.top(draft)) for name, draft in list(drafts.items())]
             if self._show_virtual and not is_local(inode.node.id):
                 entries = await self._with_hidden(inode, entries)
         return self.handles.add(FolderHandle(inode, entries, self.clock()))
@@ -285,7 +289,7 @@ class FileSystem:
         if is_virtual(inode.node):
             raise NoAttribute(name)
         if (drafting := self.within_draft(inode.node)) is not None:
-            return await drafting.get_xattr(inode, name)
+            return await drafting.xattrs.get(inode, name)
         return await self.xattrs.get(inode, name)
 
     async def list_xattrs(self, number: int) -> list[str]:
@@ -293,7 +297,7 @@ class FileSystem:
         if is_virtual(inode.node):
             return []
         drafting = self.within_draft(inode.node)
-        return await (drafting.list_xattrs(inode) if drafting is not None else self.xattrs.names(inode))
+        return await (drafting.xattrs.names(inode) if drafting is not None else self.xattrs.names(inode))
 
     async def set_xattr(self, number: int, name: str, value: bytes | None) -> None:
         """Set an attribute; remove it with None."""
@@ -301,9 +305,9 @@ class FileSystem:
         if self.writeback is None:
             raise ReadOnly("mounted read-only")
         if is_virtual(inode.node):
-            self.virtual.command(inode.node, name, value)
+            await self.virtual.command(inode.node, name, value)
         elif (drafting := self.within_draft(inode.node)) is not None:
-            await drafting.set_xattr(inode, name, value)
+            await drafting.xattrs.set(inode, name, value)
         elif name == REFRESH and value is not None:
             self.following.refresh(inode)
         else:

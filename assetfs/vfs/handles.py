@@ -8,7 +8,7 @@ from assetfs.repository import Node
 from assetfs.vfs.errors import BadHandle
 from assetfs.vfs.inodes import Inode
 from assetfs.vfs.recalls import Readable
-from assetfs.writeback.drafts import DraftFolder
+from assetfs.writeback.draft import DraftFolder
 from assetfs.writeback.staging import Staged
 
 

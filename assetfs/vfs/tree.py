@@ -31,7 +31,7 @@ from assetfs.vfs.errors import InvalidArgument, IsAFolder, NameTooLong, NotAFold
 from assetfs.vfs.files import Opened
 from assetfs.vfs.inodes import Inode
 from assetfs.vfs.virtual import FOLDER, is_virtual
-from assetfs.writeback.drafts import is_draft
+from assetfs.writeback.draft import is_draft
 from assetfs.writeback.staging import LOCAL, Staged, is_local
 from assetfs.writeback.writeback import WriteBack
 
@@ -127,7 +127,7 @@ class Tree:
         if writeback.admission.keeps_here(folder.node.id, name):
             return self._fs.enter(writeback.create_folder(folder.node, name).node(), folder)
         if self._fs.drafting is not None and self._fs.repository.drafts_in(folder.node, raw):
-            return await self._fs.drafting.make(folder, name)
+            return await self._fs.drafting.handover.make(folder, name)
         if not self._fs.repository.capabilities.create_folder:
             raise Unsupported("this repository makes no folders")
         self._fs.repository.admit(folder.node, raw, Kind.FOLDER)
@@ -321,7 +321,7 @@ class Tree:
         self._raw(new)
         if await self._fs.find(destination.node, new) is not None:
             raise Conflict("an entry of this name exists")
-        await drafting.rename_draft(draft, source, destination, new)
+        await drafting.handover.rename(draft, source, destination, new)
         return True
 
     def _rename_ours(

@@ -5,7 +5,7 @@
     .assetfs/search/<query>/  links to what the server finds; so `tags/<tag>/` and `recent/` (`finding.py`)
     .assetfs/by-id/<id>       a link to where the node is in the tree
     .assetfs/uploads/<n>.txt  one for everything that is still owed to the server: what, where, why
-    .assetfs/uploads/<n>      its content, wherever it is in the tree; answers to its name, and is not listed
+    .assetfs/uploads/<n>      a file's content, wherever it is in the tree; answers to its name, and is not listed
 
 Commands are attributes of `.assetfs` itself that do something when they are set, and are never listed:
 `user.assetfs.flush` starts every upload now; `user.assetfs.retry` and `user.assetfs.discard` take the number of an
@@ -25,8 +25,8 @@ from assetfs import names
 from assetfs.repository import Kind, Node, NodeId, NotFound, Rights
 from assetfs.vfs.errors import NotPermitted
 from assetfs.vfs.finding import Finding
+from assetfs.vfs.uploads import Uploads
 from assetfs.writeback.staging import Staged
-from assetfs.writeback.writeback import WriteBack
 
 PREFIX = "assetfs:"
 FOLDER = b".assetfs"
@@ -39,20 +39,22 @@ def is_virtual(node: Node) -> bool:
 
 class Virtual:
     """The tree below `.assetfs/`. `status` makes the status document, `place` tells where a node is: the names from
-    the mount's root."""
+    the mount's root. `flush` starts every upload now; None where nothing can be written."""
 
     def __init__(
         self,
         finding: Finding,
         place: Callable[[NodeId], Awaitable[list[bytes]]],
         status: Callable[[], object],
-        writeback: WriteBack | None,
+        uploads: Uploads,
+        flush: Callable[[], None] | None,
         metrics: Callable[[], bytes] | None = None,
     ) -> None:
         self._finding = finding
         self._place = place
         self._status = status
-        self._writeback = writeback
+        self._uploads = uploads
+        self._flush = flush
         self._metrics = metrics
         self.folder = self._node("", Kind.FOLDER)
         self._entries = {
@@ -73,19 +75,15 @@ class Virtual:
             return [*self._entries.items(), *self._finding.folders().items()]
         if self._finding.owns(folder):
             return await self._finding.entries(folder)
-        if folder.id == UPLOADS and self._writeback is not None:
-            return [(name, self._node(f"uploads/{name.decode()}", Kind.FILE, size=0)) for name in self._owed()]
+        if folder.id == UPLOADS:
+            names_ = (f"{owed.number}.txt" for owed in self._uploads.owed())
+            return [(name.encode(), self._node(f"uploads/{name}", Kind.FILE, size=0)) for name in names_]
         return []
-
-    def _owed(self) -> dict[bytes, Staged]:
-        assert self._writeback is not None
-        return {f"{staged.entry.number}.txt".encode(): staged for staged in self._writeback.accounts.owed()}
 
     def staged(self, node: Node) -> Staged | None:
         """The file whose content a virtual node shows, if it shows one."""
-        if self._writeback is None or not node.id.startswith(f"{UPLOADS}/"):
-            return None
-        return self._owed().get(node.name.encode() + b".txt")
+        owed = self._uploads.find(node.name) if node.id.startswith(f"{UPLOADS}/") else None
+        return owed.staged if owed is not None else None
 
     async def lookup(self, folder: Node, name: bytes) -> Node:
         """A virtual node by its name. Raises NotFound."""
@@ -95,13 +93,19 @@ class Virtual:
             return there[name]
         if self._finding.owns(folder):
             return await self._finding.lookup(folder, name)
-        if folder.id == UPLOADS and self._writeback is not None and name in self._owed():
-            return self._node(f"uploads/{name.decode()}", Kind.FILE, size=0)
-        if folder.id == UPLOADS and self._writeback is not None and name + b".txt" in self._owed():
-            return self._node(f"uploads/{name.decode()}", Kind.FILE, size=self._owed()[name + b".txt"].size)
+        if folder.id == UPLOADS and (found := self._upload(names.decode(name))) is not None:
+            return found
         if folder.id == PREFIX + "by-id":
             return await self._by_id(names.decode(name))
         raise NotFound(f"no {name!r} in {folder.id}")
+
+    def _upload(self, name: str) -> Node | None:
+        """`<n>.txt` tells of an upload, `<n>` is the content of one that is a file."""
+        owed = self._uploads.find(name.removesuffix(".txt"))
+        if owed is None or (owed.staged is None and not name.endswith(".txt")):
+            return None
+        size = 0 if owed.staged is None or name.endswith(".txt") else owed.staged.size
+        return self._node(f"uploads/{name}", Kind.FILE, size=size)
 
     async def _by_id(self, id_: str) -> Node:
         """A link, relative to `.assetfs/by-id`, to the first place where the node is."""
@@ -114,23 +118,22 @@ class Virtual:
             return msgspec.json.format(msgspec.json.encode(self._status())) + b"\n"
         if node.id == PREFIX + "metrics" and self._metrics is not None:
             return self._metrics()
-        if node.id.startswith(f"{UPLOADS}/") and self._writeback is not None:
-            staged = self._owed().get(node.name.encode())
-            if staged is not None:
-                return msgspec.json.format(msgspec.json.encode(self._writeback.accounts.of(staged))) + b"\n"
+        owed = self._uploads.find(node.name.removesuffix(".txt")) if node.id.startswith(f"{UPLOADS}/") else None
+        if owed is not None:
+            return msgspec.json.format(msgspec.json.encode(owed.account())) + b"\n"
         raise NotFound(node.id)
 
-    def command(self, node: Node, name: str, value: bytes | None) -> None:
-        """An attribute of `.assetfs` that does something. Raises NotPermitted for any other."""
-        writeback = self._writeback
+    async def command(self, node: Node, name: str, value: bytes | None) -> None:
+        """An attribute of `.assetfs` that does something. Raises NotPermitted for any other, and what the command
+        raises."""
         which = (value or b"").decode("ascii", "replace").strip()
-        if writeback is None or node.id != self.folder.id or value is None:
+        if self._flush is None or node.id != self.folder.id or value is None:
             raise NotPermitted(name)
         if name == "user.assetfs.flush":
-            writeback.hurry()
+            self._flush()
         elif name == "user.assetfs.retry":
-            writeback.accounts.retry(which)
+            await self._uploads.retry(which)
         elif name == "user.assetfs.discard":
-            writeback.accounts.discard(which)
+            await self._uploads.discard(which)
         else:
             raise NotPermitted(name)

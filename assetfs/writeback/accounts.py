@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from assetfs.repository import ValueRejected
 from assetfs.writeback.journal import Entry, HeldRename, read
 from assetfs.writeback.ranges import Ranges
 from assetfs.writeback.states import Event, State
@@ -37,7 +36,7 @@ CONFLICT = "conflict: "
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """One owed file. Sizes in bytes."""
+    """One owed file, or a draft that could not be committed. Sizes in bytes."""
 
     number: int
     place: str
@@ -50,8 +49,11 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     node: str | None
     """The asset whose new content it is."""
     staging_file: str
+    """Where its bytes are: a file, or the folder of a draft."""
     missing: int = 0
     """Bytes that are not in the staging file, because they are still those of the asset."""
+    folder: bool = False
+    """A draft that could not be committed."""
 
 
 class Happened(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,27 +131,15 @@ class Accounts:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self.conflicts.append(Happened(place=place, kept_as=kept_as, reason=reason, at=now))
 
-    def _chosen(self, which: str) -> list[Staged]:
-        """The owed files that a command means: a number, or `all` that have failed. Raises ValueRejected."""
-        owed = self.owed()
-        if which == "all":
-            return [s for s in owed if s.entry.state is State.FAILED]
-        chosen = [s for s in owed if str(s.entry.number) == which]
-        if not chosen:
-            raise ValueRejected(f"there is no upload {which!r}: give its number, or all")
-        return chosen
+    def retry(self, staged: Staged) -> None:
+        """Try an upload again that failed or waits."""
+        if staged.entry.state in (State.FAILED, State.QUEUED):
+            staged.step(Event.RETRIED)
+            staged.entry.error, staged.entry.attempts, staged.due = "", 0, 0.0
+            self._owner.save(staged)
+            self._owner.uploader.queue(staged)
 
-    def retry(self, which: str) -> None:
-        """Try failed uploads again."""
-        for staged in self._chosen(which):
-            if staged.entry.state in (State.FAILED, State.QUEUED):
-                staged.step(Event.RETRIED)
-                staged.entry.error, staged.entry.attempts, staged.due = "", 0, 0.0
-                self._owner.save(staged)
-                self._owner.uploader.queue(staged)
-
-    def discard(self, which: str) -> None:
+    def discard(self, staged: Staged) -> None:
         """Give up what was written here: a new file goes, a changed one is again what the server has."""
-        for staged in self._chosen(which):
-            log.warning("%s, %d bytes, is discarded as asked", place(staged.entry), staged.size)
-            self._owner.forget(staged)
+        log.warning("%s, %d bytes, is discarded as asked", place(staged.entry), staged.size)
+        self._owner.forget(staged)

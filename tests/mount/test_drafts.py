@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import mmap
 import os
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.depots import WITH_DEPOTS, Depot, depot, empty
+from tests.depots import SOURCE, WITH_DEPOTS, Depot, depot, empty
 from tests.example.disk import NOTE, Disk
 from tests.mounts import alive, assetfs, error_of, eventually, unmount, watchdog
 
@@ -239,3 +240,68 @@ def test_quiet_time_commits_where_the_options_say_so(tmp_path: Path) -> None:
             writing.flush()
         assert eventually((disk.tree / "hero" / "v1" / "file.txt").exists, 30)
         assert eventually(lambda: os.listdir(found.path / "hero") == ["v1"], 30)
+
+
+def test_a_refused_draft_is_exported_tried_again_and_discarded(tmp_path: Path) -> None:
+    disk = versions(tmp_path)
+    with depot(tmp_path, disk=disk) as found:
+        for name in ("v1", "v2"):
+            draft = found.path / "hero" / f"{name}.draft"
+            (draft / "maps").mkdir(parents=True)
+            assert error_of(lambda draft=draft, name=name: draft.rename(found.path / "hero" / name)) == errno.EINVAL
+            (draft / "maps" / "skin.tif").write_bytes(b"skin")
+        told = json.loads(_uploads(found, "list", "--json").stdout)["uploads"]
+        numbers = {upload["place"]: str(upload["number"]) for upload in told}
+        assert set(numbers) == {"hero/v1.draft", "hero/v2.draft"}
+        first, second = numbers["hero/v1.draft"], numbers["hero/v2.draft"]
+        shown = found.path / ".assetfs" / "uploads"
+        assert set(os.listdir(shown)) == {f"{first}.txt", f"{second}.txt"}
+        assert json.loads((shown / f"{first}.txt").read_text())["error"] == "a draft without a file is nothing"
+        assert not (shown / first).exists()
+        assert found.mount.status()["uploads"]["failed"] == 2
+
+        assert _uploads(found, "export", first, tmp_path).returncode == 0
+        assert (tmp_path / "v1.draft" / "maps" / "skin.tif").read_bytes() == b"skin"
+        again = _uploads(found, "export", first, tmp_path)
+        assert (again.returncode, "exists already" in again.stderr) == (2, True)
+
+        with (found.path / "hero" / "v1.draft" / "more.txt").open("w"):
+            for action in ("retry", "discard"):
+                refused = _uploads(found, action, first)
+                assert (refused.returncode, "busy" in refused.stderr.lower()) == (1, True)
+        assert _uploads(found, "retry", first).returncode == 0
+        assert eventually(lambda: (found.path / "hero" / "v1" / "maps" / "skin.tif").exists(), 30)
+        assert (disk.tree / "hero" / "v1" / "maps" / "skin.tif").read_bytes() == b"skin"
+
+        assert (found.path / "hero" / "v2.draft" / "maps" / "skin.tif").exists()
+        assert _uploads(found, "discard", second).returncode == 0
+        assert eventually(lambda: not (found.path / "hero" / "v2.draft").exists(), 30)
+        assert os.listdir(found.path / "hero") == ["v1"]
+        assert not list((tmp_path / "state").glob("*/drafts/files/*"))
+        assert os.listdir(shown) == []
+        (found.path / "hero" / "v2.draft").mkdir()
+        assert os.listdir(found.path / "hero" / "v2.draft") == []
+
+
+def test_refused_drafts_are_listed_and_exported_without_a_mount(tmp_path: Path) -> None:
+    disk = versions(tmp_path)
+    with depot(tmp_path, disk=disk) as found:
+        draft = found.path / "hero" / "v1.draft"
+        draft.mkdir()
+        assert error_of(lambda: draft.rename(found.path / "hero" / "v1")) == errno.EINVAL
+        (draft / "file.txt").write_text("content")
+    told = json.loads(_uploads(found, "list", "--json", mounted=False).stdout)["uploads"]
+    assert [upload["place"] for upload in told] == ["hero/v1.draft"]
+    assert _uploads(found, "export", str(told[0]["number"]), tmp_path / "rescued", mounted=False).returncode == 0
+    assert (tmp_path / "rescued" / "file.txt").read_text() == "content"
+    with depot(tmp_path, disk=disk) as again:
+        assert _uploads(again, "discard", "--all").returncode == 0
+        assert os.listdir(again.path / "hero") == []
+
+
+def _uploads(found: Depot, *words: str | Path, mounted: bool = True) -> subprocess.CompletedProcess[str]:
+    """The command, of a mount or of what is not mounted."""
+    if mounted:
+        return assetfs("uploads", found.path, *words, home=found.mount.home, user=WITH_DEPOTS)
+    state = ("--state-dir", found.mount.home / "state")
+    return assetfs("uploads", SOURCE, *words, *state, home=found.mount.home, user=WITH_DEPOTS)

@@ -92,7 +92,7 @@ async def test_what_the_server_refuses_stays_and_says_why(tmp_path: Path, autoju
     async with at_work(office, tmp_path) as desk:
         (again,) = desk.writeback.accounts.owed()
         assert again.entry.state is State.FAILED
-        desk.writeback.accounts.retry("all")
+        desk.writeback.accounts.retry(again)
         await desk.sent()
     assert office.has("a.txt") == b"a"
 
