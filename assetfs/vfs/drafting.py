@@ -195,10 +195,15 @@ class Drafting:
 
     # ---- changing ---------------------------------------------------------------------------------------------------
 
+    async def change(self, draft: DraftFolder, work: Callable[[], T]) -> T:
+        """What changes the disk: the draft is not committed meanwhile. Raises Immutable, OSError."""
+        with self.drafts.changing(draft):
+            return await self.run(work)
+
     def _admit(self, folder: Node, name: bytes, kind: Kind) -> DraftFolder:
-        """Whether a draft may have such an entry. Raises NameRejected, Immutable."""
+        """The draft, if it may have such an entry. Raises NameRejected, Immutable."""
         draft = self.draft(folder.id)
-        self.drafts.touch(draft)
+        draft.check_open()
         raw = names.decode(name)
         try:
             raw.encode()
@@ -225,19 +230,20 @@ class Drafting:
             os.fchmod(made, stat.S_IMODE(mode))
             return made
 
-        file = await self.run(make)
+        file = await self.change(draft, make)
         attributes = self._fs.enter(self._node(folder.node.id, name, os.fstat(file)), folder)
         inode = self._fs.inodes.get(attributes.number)
         return self._opened(inode, draft, file, writing=True), attributes
 
     async def open(self, inode: Inode, *, writing: bool, truncate: bool) -> Opened:
-        draft = self.draft(inode.node.id)
-        if writing:
-            self.drafts.touch(draft)
-        path = self.path(inode.node.id)
+        draft, path = self.draft(inode.node.id), self.path(inode.node.id)
         wanted = (os.O_RDWR if writing else os.O_RDONLY) | (os.O_TRUNC if truncate else 0)
         wanted |= os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY
-        return self._opened(inode, draft, await self.run(lambda: os.open(path, wanted)), writing=writing)
+        if writing:
+            file = await self.change(draft, lambda: os.open(path, wanted))
+        else:
+            file = await self.run(lambda: os.open(path, wanted))
+        return self._opened(inode, draft, file, writing=writing)
 
     def _opened(self, inode: Inode, draft: DraftFolder, file: int, *, writing: bool) -> Opened:
         draft.writers += writing
@@ -255,41 +261,39 @@ class Drafting:
         return await self.run(lambda: os.pread(handle.file, count, offset))
 
     async def write(self, handle: DraftHandle, offset: int, data: bytes) -> int:
-        self.drafts.touch(handle.draft)
-
         def put() -> int:
             done = 0
             while done < len(data):
                 done += os.pwrite(handle.file, memoryview(data)[done:], offset + done)
             return done
 
-        return await self.run(put)
+        return await self.change(handle.draft, put)
 
     async def make_folder(self, folder: Inode, name: bytes, mode: int) -> Attributes:
-        self._admit(folder.node, name, Kind.FOLDER)
+        draft = self._admit(folder.node, name, Kind.FOLDER)
         path = self._below(folder.node.id, name)
 
         def make() -> None:
             os.mkdir(path, 0o700)
             os.chmod(path, stat.S_IMODE(mode))
 
-        await self.run(make)
+        await self.change(draft, make)
         return await self._entered(folder, name)
 
     async def symlink(self, folder: Inode, name: bytes, target: bytes) -> Attributes:
         if not self._fs.repository.capabilities.draft_links:
             raise NotPermitted("a draft of this repository cannot have links")
-        self._admit(folder.node, name, Kind.LINK)
+        draft = self._admit(folder.node, name, Kind.LINK)
         path = self._below(folder.node.id, name)
-        await self.run(lambda: os.symlink(target, path))
+        await self.change(draft, lambda: os.symlink(target, path))
         return await self._entered(folder, name)
 
     async def link(self, inode: Inode, folder: Inode, name: bytes) -> Attributes:
         if not self._fs.repository.capabilities.draft_links or not is_draft(inode.node.id):
             raise NotPermitted("a draft cannot have links of this kind")
-        self._admit(folder.node, name, inode.node.kind)
+        draft = self._admit(folder.node, name, inode.node.kind)
         old, new = self.path(inode.node.id), self._below(folder.node.id, name)
-        await self.run(lambda: os.link(old, new, follow_symlinks=False))
+        await self.change(draft, lambda: os.link(old, new, follow_symlinks=False))
         return await self._entered(folder, name)
 
     async def _entered(self, folder: Inode, name: bytes) -> Attributes:
@@ -300,21 +304,20 @@ class Drafting:
 
     async def remove(self, folder: Inode, name: bytes, *, is_folder: bool) -> None:
         """unlink, rmdir."""
-        self.drafts.touch(self.draft(folder.node.id))
         path = self._below(folder.node.id, name)
-        await self.run(lambda: os.rmdir(path) if is_folder else os.unlink(path))
+        await self.change(self.draft(folder.node.id), lambda: os.rmdir(path) if is_folder else os.unlink(path))
 
     async def rename(self, source: Inode, old: bytes, destination: Inode, new: bytes, flags: int) -> None:
         """Within a draft, or from one to another."""
         node = await self.find(source.node, old)
         if node is None:
             raise NotFound(f"no {old!r}")
-        self.drafts.touch(self.draft(source.node.id))
-        self._admit(destination.node, new, node.kind)
+        draft = self._admit(destination.node, new, node.kind)
         if flags & NOREPLACE and await self.find(destination.node, new) is not None:
             raise Conflict("an entry of this name exists")
         before, after = self._below(source.node.id, old), self._below(destination.node.id, new)
-        await self.run(lambda: os.rename(before, after))
+        with self.drafts.changing(self.draft(source.node.id)):
+            await self.change(draft, lambda: os.rename(before, after))
         moved = await self.find(destination.node, new)
         inode = self._fs.inodes.known(node.id, node.kind)
         if inode is not None and moved is not None:
@@ -333,7 +336,6 @@ class Drafting:
         gid: int | None,
         handle: int | None,
     ) -> None:
-        self.drafts.touch(self.draft(inode.node.id))
         opened = self._fs.handles.peek(handle) if handle is not None else None
         file = opened.file if isinstance(opened, DraftHandle) else None
         path = self.path(inode.node.id)
@@ -348,7 +350,7 @@ class Drafting:
             if mtime_ns is not None:
                 os.utime(path, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
 
-        await self.run(change)
+        await self.change(self.draft(inode.node.id), change)
 
     async def sync(self, handle: DraftHandle) -> None:
         await self.run(lambda: os.fsync(handle.file))

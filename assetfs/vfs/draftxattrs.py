@@ -53,25 +53,26 @@ class DraftXattrs:
         if name == capabilities.commit_verb and is_top and value is not None:
             await drafts.committing.commit(draft, draft.record.name, value)
             return
-        drafts.touch(draft)
+        draft.check_open()
         name, value = self._fs.xattrs.unaliased(name, value)
         if not self._fs.xattrs.kept(name, value):
             return
         if is_top:
             if value is None and name not in draft.record.attributes:
                 raise NoAttribute(name)
-            draft.record.attributes = {
-                **{other: was for other, was in draft.record.attributes.items() if other != name},
-                **({name: value} if value is not None else {}),
-            }
-            await drafts.save(draft)
+            with drafts.changing(draft):
+                draft.record.attributes = {
+                    **{other: was for other, was in draft.record.attributes.items() if other != name},
+                    **({name: value} if value is not None else {}),
+                }
+                await drafts.save(draft.record)
             return
         path = self._drafting.path(inode.node.id)
         try:
             if value is None:
-                await self._drafting.run(lambda: os.removexattr(path, name, follow_symlinks=False))
+                await self._drafting.change(draft, lambda: os.removexattr(path, name, follow_symlinks=False))
             else:
-                await self._drafting.run(lambda: os.setxattr(path, name, value, follow_symlinks=False))
+                await self._drafting.change(draft, lambda: os.setxattr(path, name, value, follow_symlinks=False))
         except OSError as error:
             if error.errno == errno.ENODATA:
                 raise NoAttribute(name) from None

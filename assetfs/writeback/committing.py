@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import trio
 
 from assetfs import names
@@ -53,7 +54,7 @@ class DraftLedger:
 
     async def record(self, **state: Any) -> None:
         self._draft.record.ledger = {**self._draft.record.ledger, **state}
-        await self._owner.save(self._draft)
+        await self._owner.save(self._draft.record)
 
     def progress(self, sent: int) -> None:
         return  # nobody watches the parts of a draft
@@ -117,9 +118,9 @@ class Committing:
     async def _commit(self, draft: DraftFolder) -> None:
         """Until it is the server's, or a draft again."""
         wait = FIRST_WAIT
-        while draft.record.state is not State.DRAFT:
+        while True:
             try:
-                await self._owner.save(draft)
+                await self._owner.save(draft.record)
                 folder = await self._repository.stat(draft.record.folder)
                 node = await self._step(draft, folder)
                 if node is not None:
@@ -135,18 +136,25 @@ class Committing:
                 failure = Unavailable(f"a fault of assetfs: {type(bug).__name__}")
             draft.failure, draft.record.error = failure, str(failure)
             passes = failure.transient or isinstance(failure, NotAuthenticated)
-            unknown = passes and (draft.record.state is State.TAKEN or bool(draft.record.ledger))
-            if not unknown:
-                log.error("the draft %s stays here: %s", draft.name, failure)
-                draft.record.size = await trio.to_thread.run_sync(bytes_in, draft.path)
-                draft.record.state = State.DRAFT
+            if not passes or (draft.record.state is not State.TAKEN and not draft.record.ledger):
+                await self._refused(draft)
+                return
             with contextlib.suppress(OSError):
-                await self._owner.save(draft)
+                await self._owner.save(draft.record)
             draft.decided.set()
-            if unknown:
-                log.warning("the commit of %s is tried again in %.0f s: %s", draft.name, wait, failure)
-                await trio.sleep(wait * random.uniform(1.0, 1.5))
-                wait = min(2 * wait, LONGEST_WAIT)
+            log.warning("the commit of %s is tried again in %.0f s: %s", draft.name, wait, failure)
+            await trio.sleep(wait * random.uniform(1.0, 1.5))
+            wait = min(2 * wait, LONGEST_WAIT)
+
+    async def _refused(self, draft: DraftFolder) -> None:
+        """It is a draft again."""
+        log.error("the draft %s stays here: %s", draft.name, draft.record.error)
+        size = await trio.to_thread.run_sync(bytes_in, draft.path)
+        record = msgspec.structs.replace(draft.record, state=State.DRAFT, size=size)
+        with contextlib.suppress(OSError):
+            await self._owner.save(record)
+        draft.record = record
+        draft.decided.set()
 
     async def _step(self, draft: DraftFolder, folder: Node) -> Node | None:
         """Commit, or wait for the end of what was committed; None when the server has taken it."""
@@ -157,7 +165,7 @@ class Committing:
         node = await self._repository.commit_draft(draft, folder, target, record.value, ledger)
         if node is None:
             record.state, record.error = State.TAKEN, ""
-            await self._owner.save(draft)
+            await self._owner.save(draft.record)
             draft.failure = None
             draft.decided.set()
         return node

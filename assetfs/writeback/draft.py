@@ -74,6 +74,7 @@ class DraftFolder:
     def __init__(self, record: Record) -> None:
         self.record = record
         self.writers = 0
+        """Files that are open for writing, and changes that are under way."""
         self.touched = 0.0
         """When it was changed last; seconds of the mount's clock."""
         self.refused_at = -1.0

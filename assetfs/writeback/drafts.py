@@ -7,6 +7,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -94,7 +95,7 @@ class Drafts:
             key=key, folder=folder.id, folder_name=folder.name, name=name, path=str(path), given=home is not None
         )
         draft = DraftFolder(record)
-        await self.save(draft)
+        await self.save(draft.record)
         await trio.to_thread.run_sync(lambda: path.mkdir(mode=0o755, parents=True))
         draft.touched = self._clock()
         self._put(draft)
@@ -102,42 +103,41 @@ class Drafts:
 
     async def rename(self, draft: DraftFolder, folder: Node, name: bytes) -> None:
         """Another name or place, and still a draft. Raises OSError."""
-        draft.check_open()
         record = draft.record
-        self.lift(draft)
-        if record.target == record.name:
-            record.target = name  # what was to be committed under its own name still is
-        record.folder, record.folder_name, record.name = folder.id, folder.name, name
-        self._put(draft)
-        self.touch(draft)
-        await self.save(draft)
+        with self.changing(draft):
+            self.lift(draft)
+            if record.target == record.name:
+                record.target = name  # what was to be committed under its own name still is
+            record.folder, record.folder_name, record.name = folder.id, folder.name, name
+            self._put(draft)
+            await self.save(draft.record)
 
     # ---- going ----------------------------------------------------------------------------------------------------
 
     async def remove(self, draft: DraftFolder) -> None:
         """Somebody does not want it any more. Raises NotEmpty, OSError, and what the server says to the removal of what
         a commit may have left there."""
-        draft.check_open()
-        await self._abandon(draft)
-        try:
-            await trio.to_thread.run_sync(draft.path.rmdir)
-        except FileNotFoundError:
-            pass
-        except OSError:
-            raise NotEmpty("files are in the draft") from None
-        await self.forget(draft)
+        with self.changing(draft):
+            await self._abandon(draft)
+            try:
+                await trio.to_thread.run_sync(draft.path.rmdir)
+            except FileNotFoundError:
+                pass
+            except OSError:
+                raise NotEmpty("files are in the draft") from None
+            await self.forget(draft)
 
     async def discard(self, draft: DraftFolder) -> None:
         """Give it up with all that is in it. Raises Busy while somebody writes in it, Immutable, OSError, and what the
         server says; what is left of it is then still a draft."""
-        draft.check_open()
         if draft.writers:
             raise Busy("files are open for writing")
-        await self._abandon(draft)
-        log.warning("the draft %s is discarded as asked", draft.name)
-        if draft.path.exists():
-            await trio.to_thread.run_sync(shutil.rmtree, draft.path)
-        await self.forget(draft)
+        with self.changing(draft):
+            await self._abandon(draft)
+            log.warning("the draft %s is discarded as asked", draft.name)
+            if draft.path.exists():
+                await trio.to_thread.run_sync(shutil.rmtree, draft.path)
+            await self.forget(draft)
 
     async def _abandon(self, draft: DraftFolder) -> None:
         if draft.record.ledger:
@@ -150,12 +150,18 @@ class Drafts:
 
     # ---- keeping --------------------------------------------------------------------------------------------------
 
-    def touch(self, draft: DraftFolder) -> None:
-        """It is being changed. Raises Immutable."""
+    @contextmanager
+    def changing(self, draft: DraftFolder) -> Iterator[None]:
+        """Somebody changes it, or what is in it: nobody commits it meanwhile. Raises Immutable."""
         draft.check_open()
-        draft.touched = self._clock()
+        draft.writers += 1
+        try:
+            yield
+        finally:
+            draft.writers -= 1
+            draft.touched = self._clock()
 
-    async def save(self, draft: DraftFolder) -> None:
-        """What the record says now survives the machine. Raises OSError."""
-        content = msgspec.msgpack.encode(draft.record)
-        await trio.to_thread.run_sync(self._records.write, draft.key, content)
+    async def save(self, record: Record) -> None:
+        """What a record says now survives the machine. Raises OSError."""
+        content = msgspec.msgpack.encode(record)
+        await trio.to_thread.run_sync(self._records.write, record.key, content)

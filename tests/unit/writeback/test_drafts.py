@@ -15,6 +15,7 @@ import trio.testing
 from assetfs.backends import Address
 from assetfs.repository import Busy, Immutable, Offline, ValueRejected
 from assetfs.transport import TransportOptions
+from assetfs.writeback import committing
 from assetfs.writeback.draft import DraftFolder, recorded
 from assetfs.writeback.drafts import Drafts
 from tests.depots import SOURCE, empty
@@ -54,9 +55,11 @@ class Workshop:
 
 
 @asynccontextmanager
-async def workshop(home: Path) -> AsyncIterator[Workshop]:
+async def workshop(home: Path, **options: Any) -> AsyncIterator[Workshop]:
     disk = empty(home)
-    depot = Shelf(Address(backend="depot", url=urlsplit(SOURCE), options={"folder": disk.folder}), TransportOptions())
+    depot = Shelf(
+        Address(backend="depot", url=urlsplit(SOURCE), options={"folder": disk.folder, **options}), TransportOptions()
+    )
     depot.abandoned = []
     drafts = Drafts(depot, home / "state")
     drafts.recover()
@@ -155,3 +158,29 @@ async def test_nothing_is_discarded_while_it_is_being_committed(tmp_path: Path) 
         assert draft.record.size == 1
         await here.drafts.discard(draft)
         assert list(here.drafts) == []
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drafts are looked at all the time."""
+    monkeypatch.setattr(committing, "LOOK", 0.01)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_it_is_not_committed_by_itself_while_it_is_being_changed_nor_again_before(tmp_path: Path) -> None:
+    async with workshop(tmp_path, idle=0.01) as here:
+        draft = await here.draft()
+        with here.drafts.changing(draft):
+            await trio.sleep(0.1)
+            assert here.depot.requests["stat"] == 0
+        with trio.fail_after(30):
+            while not draft.has_failed:
+                await trio.sleep(0.01)
+        await trio.sleep(0.1)
+        assert here.depot.requests["stat"] == 1
+        with here.drafts.changing(draft):
+            (draft.path / "a.txt").write_bytes(b"a")
+        with trio.fail_after(30):
+            while list(here.drafts):
+                await trio.sleep(0.01)
+        assert (here.disk.tree / "v1" / "a.txt").exists()
