@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from assetfs.backends.ayon import naming
-from assetfs.backends.ayon.ids import Ref, entity, is_id, place
+from assetfs.backends.ayon.ids import Ref, is_id
 from assetfs.backends.ayon.projects import Project
 from assetfs.backends.ayon.roots import Found, rooted
 from assetfs.backends.ayon.wire import (
@@ -32,7 +32,7 @@ from assetfs.backends.ayon.wire import (
     Workfile,
     time_ns,
 )
-from assetfs.repository import Availability, Kind, LocalContent, Node, NodeId, Rights
+from assetfs.repository import Availability, Kind, LocalContent, Node, Rights
 
 DIGESTS = {"md5": 32, "sha1": 40, "sha256": 64}
 """Kinds of hashes that are digests, and how many hex digits they have; `op3` is none (11.17)."""
@@ -251,20 +251,3 @@ def way(project_name: str, folders: Sequence[Folder]) -> list[Node]:
     """The nodes from the top to a folder, its project first."""
     first = folder_like(Ref("project", project_name), project_name)
     return [first, *(folder(project_name, row) for row in folders)]
-
-
-def parent_of(project_name: str, row: Any) -> NodeId:
-    """The node of the folder that an entity is listed in."""
-    match row:
-        case Folder():
-            return place(project_name, row.parent_id)
-        case Task():
-            return entity("tasks", project_name, row.folder_id)
-        case Product():
-            return entity("products", project_name, row.folder_id)
-        case Version():
-            return entity("product", project_name, row.product_id)
-        case Representation():
-            return entity("version", project_name, row.version_id)
-        case _:
-            return entity("task", project_name, row.task_id)

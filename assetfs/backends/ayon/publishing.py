@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import trio
@@ -26,13 +26,14 @@ from assetfs.backends.ayon.projects import Project
 from assetfs.backends.ayon.queries import LISTED, Ask
 from assetfs.backends.ayon.studio import Studio
 from assetfs.backends.ayon.templates import Missing, folder_of
-from assetfs.backends.ayon.wire import Folder, Product, Status, Version
+from assetfs.backends.ayon.wire import Folder, Product, Representation, Status, Version
 from assetfs.repository import (
     Conflict,
     Draft,
     Immutable,
     Ledger,
     Node,
+    NotFound,
     RepositoryError,
     Source,
     Unavailable,
@@ -70,6 +71,35 @@ class LocalSource:
         return self._digests[algorithm]
 
 
+class Order(NamedTuple):
+    """What is to become a version. `number` None: the next one."""
+
+    product: Ref
+    folder: str
+    """The product's folder, as it was listed."""
+    number: int | None
+    pieces: Sequence[Piece]
+    sources: Mapping[str, Source]
+    about: Mapping[str, Any] = {}
+    """Fields of the version."""
+    describes: Mapping[str, Mapping[str, Any]] = {}
+    """Fields of representations by their names."""
+
+
+class There(NamedTuple):
+    """What the server has where a version is to be."""
+
+    project: Project
+    product: Product
+    folder: Folder
+    versions: Mapping[str, Version]
+
+    @property
+    def numbers(self) -> set[int]:
+        """The numbers that are taken, inactive versions' too."""
+        return {row.version for row in self.versions.values()}
+
+
 class Publishing:
     """Makes versions."""
 
@@ -86,7 +116,8 @@ class Publishing:
         sources: dict[str, Source] = {
             relative: LocalSource(draft.path / relative) for piece in pieces for relative in piece.files
         }
-        project = await self._studio.projects.get(parse(product.id).project)
+        ref = parse(product.id)
+        project = await self._studio.projects.get(ref.project)
         about = self._editing.fields(project, "version", draft.attributes)
         files = {relative: draft.attributes_of(relative) for relative in sources}
         describes = {
@@ -94,183 +125,164 @@ class Publishing:
             for piece in pieces
             if len(piece.files) == 1
         }
-        version = await self._publish(product, number, pieces, sources, about, describes, ledger)
-        return await self._studio.node(project.facts.name, version)
+        order = Order(ref, product.private.row.folder_id, number, pieces, sources, about, describes)
+        version, _ = await self._publish(order, ledger)
+        return await self._studio.node(ref.project, version)
 
     async def file(self, product: Node, name: str, source: Source, ledger: Ledger) -> Node:
         """One file as the next version of a product. Returns the file's node, which is in that version."""
         workfiles.check_name(name)
-        version = await self._publish(product, None, plan({name: None}), {name: source}, {}, {}, ledger)
-        project = parse(product.id).project
-        rows = await self._studio.catalogue(project).representations_of(version.id)
+        ref = parse(product.id)
+        order = Order(ref, product.private.row.folder_id, None, plan({name: None}), {name: source})
+        _, rows = await self._publish(order, ledger)
         if not rows:
             raise Conflict("the version was removed at once")
-        return await self._studio.node(project, rows[0])
+        return await self._studio.node(ref.project, rows[0])
 
     # ---- how ------------------------------------------------------------------------------------------------------
 
-    async def _publish(
-        self,
-        product: Node,
-        number: int | None,
-        pieces: Sequence[Piece],
-        sources: Mapping[str, Source],
-        about: dict[str, Any],
-        describes: Mapping[str, dict[str, Any]],
-        ledger: Ledger,
-    ) -> Version:
-        self._studio.publishing += 1
-        try:
-            return await self._steps(product, number, pieces, sources, about, describes, ledger)
-        finally:
-            self._studio.publishing -= 1
+    async def _publish(self, order: Order, ledger: Ledger) -> tuple[Version, list[Representation]]:
+        """The version, and its representations."""
+        with self._studio.telling_later():
+            there = await self._look(order)
+            state: dict[str, Any] = dict(ledger.state.get("publish") or {})
+            if not state:
+                state = {"project": order.product.project, "product": order.product.id, "version": new_id()}
+                state["places"] = {}
+                await ledger.record(publish=state)
+            deposit = Deposit(self._studio, ledger)
+            made = await self._made(state, order) if state["version"] in there.versions else None
+            if made is None:
+                try:
+                    made = await self._send(order, there, state, deposit, ledger)
+                except RepositoryError as error:
+                    if not error.transient:
+                        await self.undo(ledger.state)
+                    raise
+            await self._tidy(there.project, state)
+            if deposit.state:
+                await deposit.finish(state["version"])
+            self._studio.changed("version", order.product.project, state["version"], [order.product.id])
+            self._studio.changed("product", order.product.project, order.product.id, [there.folder.id])
+            return made
 
-    async def _steps(
-        self,
-        product: Node,
-        number: int | None,
-        pieces: Sequence[Piece],
-        sources: Mapping[str, Source],
-        about: dict[str, Any],
-        describes: Mapping[str, dict[str, Any]],
-        ledger: Ledger,
-    ) -> Version:
-        ref = parse(product.id)
-        project = await self._studio.projects.get(ref.project)
-        row: Product = await self._studio.row(ref)
-        folder: Folder = await self._studio.row(Ref("folder", ref.project, (row.folder_id,)))
-        state: dict[str, Any] = dict(ledger.state.get("publish") or {})
-        made = await self._made(state) if state else None
-        if not state:
-            state = {"project": ref.project, "product": ref.id, "version": new_id(), "places": {}}
-            await ledger.record(publish=state)
-        deposit = Deposit(self._studio, ledger)
-        to_server, to_root = self._stores()
-        if made is None:
-            self._check(pieces, sources, to_server)
-            taken = await self._numbers(ref)
-            if number in taken:
-                await self.undo(ledger.state)
-                raise Conflict(f"there is a version {number} already")
-            wanted = number if number is not None else max((*taken, 0)) + 1
-            stored: dict[str, dict[str, Any]] = {}
-            try:
-                if to_server:
-                    await deposit.begin(ref.project, "folder", row.folder_id, state["version"])
-                    for key, source in sources.items():
-                        stored[key] = await deposit.put(key, key.rpartition("/")[2], source)
-                made = await self._commit(
-                    project,
-                    row,
-                    folder,
-                    state,
-                    wanted,
-                    number,
-                    pieces,
-                    sources,
-                    stored,
-                    about,
-                    describes,
-                    ledger,
-                    to_root,
-                )
-            except RepositoryError as error:
-                if not error.transient:
-                    await self.undo(ledger.state)
-                raise
-        await self._tidy(project, state)
-        if to_server and deposit.state:
-            await deposit.finish(made.id)
-        self._studio.changed("version", ref.project, made.id, [ref.id])
-        self._studio.changed("product", ref.project, ref.id, [row.folder_id])
-        return made
-
-    async def _commit(
-        self,
-        project: Project,
-        product: Product,
-        folder: Folder,
-        state: dict[str, Any],
-        wanted: int,
-        asked: int | None,
-        pieces: Sequence[Piece],
-        sources: Mapping[str, Source],
-        stored: Mapping[str, dict[str, Any]],
-        about: dict[str, Any],
-        describes: Mapping[str, dict[str, Any]],
-        ledger: Ledger,
-        to_root: bool,
-    ) -> Version:
-        """The batch, under the next number if somebody else was faster. Raises Taken where that number was asked."""
+    async def _send(
+        self, order: Order, there: There, state: dict[str, Any], deposit: Deposit, ledger: Ledger
+    ) -> tuple[Version, list[Representation]]:
+        """The bytes, then the batch, under the next number if somebody else was faster."""
+        to_server = self._studio.choices.store != "root"
+        empty = [key for key, source in order.sources.items() if source.size == 0]
+        if empty and to_server:
+            raise ValueRejected(f"{empty[0]} is empty: the server stores no empty files")
+        if order.number in there.numbers:
+            raise Conflict(f"there is a version {order.number} already")
+        stored: dict[str, dict[str, Any]] = {}
+        if to_server:
+            await deposit.begin(order.product.project, "folder", there.folder.id, state["version"])
+            for key, source in order.sources.items():
+                stored[key] = await deposit.put(key, key.rpartition("/")[2], source)
+        wanted = order.number if order.number is not None else max((*there.numbers, 0)) + 1
         for _ in range(TRIES):
-            values = workfiles.values_of(project, folder, self._studio.user)
-            values["product"] = {"name": product.name, "type": product.product_type}
-            values["family"] = product.product_type
-            values["version"] = wanted
+            operations = await self._batch(order, there, wanted, state, stored, ledger)
             try:
-                where = folder_of(project.facts.config.templates, "publish", values, FALLBACK)
-            except Missing as missing:
-                raise Immutable(f"the project's publish template needs {missing}, which is not known here") from None
-            files = {}
-            for key, source in sources.items():
-                path = f"{where}/{key}"
-                if to_root:
-                    await self._at_root(project, state, key, path, source, ledger)
-                files[key] = {
-                    "id": stored[key]["id"] if key in stored else new_id(),
-                    "name": key.rpartition("/")[2],
-                    "path": path,
-                    "size": source.size,
-                    "hash": await source.digest(DIGEST),
-                    "hashType": DIGEST,
-                }
-            operations = _operations(
-                project, product, state["version"], wanted, pieces, files, about, describes, values
-            )
-            if stored:
-                for operation in operations[1:]:
-                    operation["data"]["data"]["assetfs"] = {"store": "project-files", "v": 1}
-            try:
-                await self._studio.client.operations(project.facts.name, operations, "publish")
+                await self._studio.client.operations(order.product.project, operations, "publish")
             except (Unavailable, Taken):
                 # The answer may have got lost. Never take anything back before this is known.
-                made = await self._made(state)
+                made = await self._made(state, order)
                 if made is not None:
                     return made
-                if wanted not in await self._numbers(Ref("product", project.facts.name, (product.id,))):
+                if wanted not in (await self._look(order)).numbers:
                     raise
-                if asked is not None:
-                    raise Conflict(f"there is a version {asked} already") from None
-                await self._untidy(project, state, ledger)
+                if order.number is not None:
+                    raise Conflict(f"there is a version {order.number} already") from None
+                await self._untidy(there.project, state, ledger)
                 wanted += 1
                 continue
-            made = await self._made(state)
+            made = await self._made(state, order)
             if made is None:
                 raise Conflict("the version was removed at once")
             return made
         raise Unavailable("others publish faster than we do")
 
-    def _stores(self) -> tuple[bool, bool]:
-        store = self._studio.choices.store
-        return store != "root", store != "project-files"
+    async def _batch(
+        self,
+        order: Order,
+        there: There,
+        number: int,
+        state: dict[str, Any],
+        stored: Mapping[str, dict[str, Any]],
+        ledger: Ledger,
+    ) -> list[dict[str, Any]]:
+        """What makes the version and its representations; files at roots are in their places after it."""
+        project, product = there.project, there.product
+        values = workfiles.values_of(project, there.folder, self._studio.user)
+        values["product"] = {"name": product.name, "type": product.product_type}
+        values["family"] = product.product_type
+        values["version"] = number
+        try:
+            where = folder_of(project.facts.config.templates, "publish", values, FALLBACK)
+        except Missing as missing:
+            raise Immutable(f"the project's publish template needs {missing}, which is not known here") from None
+        files = {}
+        for key, source in order.sources.items():
+            path = f"{where}/{key}"
+            if self._studio.choices.store != "project-files":
+                await self._at_root(project, state, key, path, source, ledger)
+            files[key] = {
+                "id": stored[key]["id"] if key in stored else new_id(),
+                "name": key.rpartition("/")[2],
+                "path": path,
+                "size": source.size,
+                "hash": await source.digest(DIGEST),
+                "hashType": DIGEST,
+            }
+        ours = {"assetfs": {"store": "project-files", "v": 1}} if stored else {}
+        version = {"version": number, "productId": product.id, **_status(project, "version"), **order.about}
+        batch = [_create("version", state["version"], version)]
+        for piece in order.pieces:
+            extension = piece.files[0].rpartition("/")[2].rpartition(".")[2]
+            more = order.describes.get(piece.name, {})
+            context = {**values, "representation": piece.name, "ext": extension}
+            made = {
+                "name": piece.name,
+                "versionId": state["version"],
+                "files": [files[key] for key in piece.files],
+                **_status(project, "representation"),
+                **more,
+                "data": {**more.get("data", {}), "context": context, **ours},
+            }
+            batch.append(_create("representation", _id_of(state["version"], piece), made))
+        return batch
 
-    @staticmethod
-    def _check(pieces: Sequence[Piece], sources: Mapping[str, Source], to_server: bool) -> None:
-        empty = [key for key, source in sources.items() if source.size == 0]
-        if empty and to_server:
-            raise ValueRejected(f"{empty[0]} is empty: the server stores no empty files")
+    async def _look(self, order: Order) -> There:
+        """What there is, in one request. Raises NotFound."""
+        ref, folder = order.product, order.folder
+        asked = [
+            Ask("products", {"ids": [ref.id]}, LISTED["products"], 2),
+            Ask("folders", {"ids": [folder]}, LISTED["folders"], 2),
+            Ask("versions", {"productIds": [ref.id]}, LISTED["versions"], 20_000),
+        ]
+        found = await self._studio.client.lists(ref.project, asked, "look")
+        products = self._studio.shown(edge.node for edge in found.products.edges)
+        if not products:
+            raise NotFound(f"there is no product {ref.id}")
+        folders = [edge.node for edge in found.folders.edges]
+        if products[0].folder_id != folder:
+            folders = [await self._studio.row(Ref("folder", ref.project, (products[0].folder_id,)))]
+        if not self._studio.shown(folders):
+            raise NotFound(f"there is no folder {folder}")
+        versions = {edge.node.id: edge.node for edge in found.versions.edges}
+        return There(await self._studio.projects.get(ref.project), products[0], folders[0], versions)
 
-    async def _made(self, state: Mapping[str, Any]) -> Version | None:
-        """The version, if the batch took place."""
-        found = await self._studio.rows(state["project"], {"version": [state["version"]]})
-        row: Version | None = found["version"].get(state["version"])
-        return row
-
-    async def _numbers(self, product: Ref) -> set[int]:
-        """The numbers that are taken, inactive versions' too."""
-        asked = [Ask("versions", {"productIds": [product.id]}, LISTED["versions"], 20_000)]
-        found = await self._studio.client.lists(product.project, asked, "numbers")
-        return {edge.node.version for edge in found.versions.edges}
+    async def _made(
+        self, state: Mapping[str, Any], order: Order | None = None
+    ) -> tuple[Version, list[Representation]] | None:
+        """The version and its representations, if the batch took place."""
+        pieces = [_id_of(state["version"], piece) for piece in order.pieces] if order is not None else []
+        wanted = {"version": [state["version"]], "representation": pieces}
+        found = await self._studio.rows(state["project"], wanted)
+        row = found["version"].get(state["version"])
+        return (row, list(found.get("representation", {}).values())) if row is not None else None
 
     # ---- roots ----------------------------------------------------------------------------------------------------
 
@@ -315,7 +327,7 @@ class Publishing:
         if made is not None:
             await self._tidy(project, known)
             if deposit.state:
-                await deposit.finish(made.id)
+                await deposit.finish(known["version"])
             return
         await self._untidy(project, known, ledger)
         await deposit.undo()
@@ -328,35 +340,16 @@ def default_status(statuses: Sequence[Status], what: str) -> str | None:
     return next((one.name for one in (*good, *fit)), None)
 
 
-def _operations(
-    project: Project,
-    product: Product,
-    version: str,
-    number: int,
-    pieces: Sequence[Piece],
-    files: Mapping[str, dict[str, Any]],
-    about: dict[str, Any],
-    describes: Mapping[str, dict[str, Any]],
-    values: Mapping[str, Any],
-) -> list[dict[str, Any]]:
-    """The batch: the version, then its representations."""
-    statuses = project.facts.statuses
-    status = default_status(statuses, "version")
-    data = {"version": number, "productId": product.id, **({"status": status} if status else {}), **about}
-    operations = [{"id": "0", "type": "create", "entityType": "version", "entityId": version, "data": data}]
-    status = default_status(statuses, "representation")
-    for count, piece in enumerate(pieces, 1):
-        first = piece.files[0].rpartition("/")[2]
-        context = {**values, "representation": piece.name, "ext": first.rpartition(".")[2]}
-        made = {
-            "name": piece.name,
-            "versionId": version,
-            "files": [files[key] for key in piece.files],
-            **({"status": status} if status else {}),
-            **describes.get(piece.name, {}),
-        }
-        made["data"] = {**made.get("data", {}), "context": context}
-        operations.append(
-            {"id": str(count), "type": "create", "entityType": "representation", "entityId": new_id(), "data": made}
-        )
-    return operations
+def _status(project: Project, what: str) -> dict[str, str]:
+    status = default_status(project.facts.statuses, what)
+    return {"status": status} if status else {}
+
+
+def _create(what: str, id_: str, data: dict[str, Any]) -> dict[str, Any]:
+    """One operation of a batch."""
+    return {"id": id_, "type": "create", "entityType": what, "entityId": id_, "data": data}
+
+
+def _id_of(version: str, piece: Piece) -> str:
+    """The id of a representation: the same however often its batch is sent."""
+    return hashlib.blake2b(f"{version}/{piece.name}".encode(), digest_size=16).hexdigest()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from assetfs.backends.ayon.catalogue import Catalogue
 from assetfs.backends.ayon.client import Client
 from assetfs.backends.ayon.descriptions import Descriptions
 from assetfs.backends.ayon.downloads import Downloads
-from assetfs.backends.ayon.ids import ENTITIES, Ref
+from assetfs.backends.ayon.ids import Ref
 from assetfs.backends.ayon.projects import Project, Projects
 from assetfs.backends.ayon.queries import DESCRIBED, LIST_OF, LISTED, Ask
 from assetfs.backends.ayon.wire import AttributeSchema, Folder, Product, Representation, Task, Workfile
@@ -54,6 +55,15 @@ class Studio:
         """How many publishes of ours are under way."""
         self._descriptions: dict[str, Descriptions] = {}
         self._catalogues: dict[str, Catalogue] = {}
+
+    @contextmanager
+    def telling_later(self) -> Iterator[None]:
+        """While something is published the mount is not told of it."""
+        self.publishing += 1
+        try:
+            yield
+        finally:
+            self.publishing -= 1
 
     def catalogue(self, project: str) -> Catalogue:
         """The rows of a project."""
@@ -143,12 +153,3 @@ class Studio:
         """Workfiles, with what their files are now."""
         found = await trio.to_thread.run_sync(lambda: [project.find(row.path or "") for row in rows])
         return [nodes.workfile(project, row, one) for row, one in zip(rows, found, strict=True)]
-
-
-def entity_of(ref: Ref) -> tuple[str, str]:
-    """The type and id of the entity that a node stands for. Raises NotFound for what stands for none."""
-    if ref.what in ENTITIES:
-        return ref.what, ref.id
-    if ref.what == "file":
-        return "representation", ref.id
-    raise NotFound("this stands for nothing that AYON has")
