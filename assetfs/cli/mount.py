@@ -103,6 +103,7 @@ def _one(source: str, mountpoint: Path | None, said: Said) -> MountConfig:
             allow_other=config.allow_other,
             nonempty=options.nonempty,
             ca_file=config.transport.ca_file,
+            client_cert=config.transport.client_cert,
         )
     )
     secret = find_secret(settings, said.environ)

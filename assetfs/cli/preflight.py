@@ -30,6 +30,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     nonempty: bool = False
     device: Path = Path("/dev/fuse")
     ca_file: Path | None = None
+    client_cert: Path | None = None
 
 
 def _usage(message: str) -> Failure:
@@ -92,8 +93,9 @@ def others_may_enter(plan: Plan) -> None:
 
 
 def trust_is_readable(plan: Plan) -> None:
-    if plan.ca_file is not None and not os.access(plan.ca_file, os.R_OK):
-        raise _usage(f"ca_file {plan.ca_file} cannot be read")
+    for name, place in (("ca_file", plan.ca_file), ("client_cert", plan.client_cert)):
+        if place is not None and not os.access(place, os.R_OK):
+            raise _usage(f"{name} {place} cannot be read")
 
 
 def folders_are_ours(plan: Plan) -> None:

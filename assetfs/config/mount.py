@@ -88,6 +88,7 @@ TRANSPORT = {
     "content_connections": "downloads",
     "upload_connections": "uploads",
     "ca_file": "ca_file",
+    "client_cert": "client_cert",
     "allow_plaintext": "allow_plaintext",
 }
 """Fields of TransportOptions and the options that they come from."""

@@ -90,6 +90,7 @@ TABLE: dict[str, tuple[Option, ...]] = {
         _row("connect_timeout", float, 10.0, "Longest time for a connection to be made.", values.deadline),
         _row("read_timeout", float, 30.0, "Longest silence of the server.", values.deadline),
         _row("ca_file", Path, None, "Certificates to trust instead of the system's (PEM).", values.path),
+        _row("client_cert", Path, None, "Certificate and key to show to the server, in one PEM file.", values.path),
         _row("allow_plaintext", bool, False, "Plain http to other machines: the credential can be read on the way."),
         _row("credential_file", Path, None, "File that holds the credential; only its owner may read it.", values.path),
         _row("credential_command", tuple, (), "Command that prints the credential; run without a shell.", values.words),

@@ -20,7 +20,7 @@ class Transport:
     `headers` hold the credential and go with every request to base's own origin, and to no other. Making one does no
     I/O with the server. Raises Forbidden where base is plain http to another machine without `allow_plaintext`,
     NotAuthenticated where HTTP cannot carry a header, ProtocolViolation where base is no http or https URL or holds a
-    user, Offline where `ca_file` cannot be used.
+    user, Offline where `ca_file` or `client_cert` cannot be used.
     """
 
     def __init__(self, base: str, options: TransportOptions, *, headers: Mapping[str, str]) -> None:
@@ -30,7 +30,7 @@ class Transport:
         base = base if base.endswith("/") else base + "/"
         credentials = checked(headers)
         accounts = Accounts(self.requests)
-        tls = tls_context(options.ca_file)
+        tls = tls_context(options.ca_file, options.client_cert)
         self._api = ApiSide(base, options, credentials, tls, accounts)
         self._content = ContentSide(base, options, credentials, tls, accounts)
 

@@ -29,6 +29,8 @@ class TransportOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_body: int = 64 << 20
     """Longest body of an API answer; a longer one is a ProtocolViolation."""
     ca_file: Path | None = None
+    client_cert: Path | None = None
+    """Our own certificate and its key, in one PEM file, for servers that want to see one."""
     allow_plaintext: bool = False
     """Plain http to other machines than this one."""
     user_agent: str = f"assetfs/{__version__}"

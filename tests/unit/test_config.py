@@ -18,7 +18,7 @@ from assetfs.config.table import AUTO
 
 URL = "jama+https://assets.example.org/rpc/"
 NOT_IN_MOUNT = {"credential_file", "credential_command"}
-IN_TRANSPORT = {"connect_timeout", "read_timeout", "ca_file", "allow_plaintext"}
+IN_TRANSPORT = {"connect_timeout", "read_timeout", "ca_file", "client_cert", "allow_plaintext"}
 
 
 def _open(*_: object) -> Any:

@@ -8,7 +8,7 @@ iterates, so that he may stop at any point.
 
 from __future__ import annotations
 
-import ssl
+import math
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 from typing import Any
@@ -33,7 +33,9 @@ from assetfs.backends.ayon.studio import Studio
 from assetfs.backends.ayon.wire import Me
 from assetfs.repository import Change, NodeId, NotAuthenticated, Offline, Unavailable
 from assetfs.transport.origin import origin_of, refuse_plaintext
+from assetfs.transport.proxy import proxy_for, tunnel
 from assetfs.transport.tls import tls_context
+from assetfs.transport.wire import Cut, Wire, open_wire
 
 TOPICS = ("entity.", "link.", "links.", "thumbnail.updated", "reviewable.", "activity.", "entity_list.")
 PATIENCE = 15.0
@@ -189,26 +191,28 @@ def _link(frame: Frame) -> Iterator[Change]:
 class _Socket:
     """A WebSocket connection."""
 
-    def __init__(self, stream: trio.abc.Stream, connection: WSConnection) -> None:
-        self._stream = stream
-        self._connection = connection
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._connection = WSConnection(ConnectionType.CLIENT)
         self._text = ""
         self._waiting: list[Event] = []
 
     @classmethod
     async def open(cls, client: Client) -> _Socket:
-        """Connect, with the same trust as everywhere. Raises Offline, Unavailable."""
-        origin = origin_of(client.base)
-        refuse_plaintext(origin, allowed=client.options.allow_plaintext)
-        stream: trio.abc.Stream | None = None
+        """Connect, on the way and with the trust that every request has. Raises Offline, Unavailable."""
+        origin, options = origin_of(client.base), client.options
+        refuse_plaintext(origin, allowed=options.allow_plaintext)
+        proxy = proxy_for(origin)
+        host, port = (proxy.host, proxy.port) if proxy else (origin.host, origin.port)
+        wire: Wire | None = None
         try:
-            with trio.fail_after(client.options.connect_timeout + client.options.read_timeout):
-                stream = await trio.open_tcp_stream(origin.host, origin.port)
+            with trio.fail_after(options.connect_timeout + options.read_timeout):
+                wire = await open_wire(host, port, origin, math.inf)
+                if proxy:
+                    await tunnel(wire, origin, proxy)  # also for plain http: nothing else lets a WebSocket through
                 if origin.scheme == "https":
-                    tls = tls_context(client.options.ca_file)
-                    stream = trio.SSLStream(stream, tls, server_hostname=origin.host, https_compatible=True)
-                    await stream.do_handshake()
-                socket = cls(stream, WSConnection(ConnectionType.CLIENT))
+                    await wire.start_tls(tls_context(options.ca_file, options.client_cert))
+                socket = cls(wire)
                 path = client.base.split("/", 3)[3]
                 await socket._out(Request(host=origin.authority, target=f"/{path}ws"))
                 event = await socket._event()
@@ -216,14 +220,15 @@ class _Socket:
                     status = getattr(event, "status_code", "no answer")
                     raise Unavailable(f"AYON has no event stream here ({status})")
                 return socket
-        except (OSError, ssl.SSLError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            await _closed(stream)
-            raise Offline(f"AYON's event stream cannot be reached: {error}") from None
-        except trio.TooSlowError:
-            await _closed(stream)
-            raise Unavailable("AYON's event stream does not answer", timeout=True) from None
-        except BaseException:
-            await _closed(stream)
+        except BaseException as error:
+            if wire is not None:
+                wire.close()
+            match error:
+                case trio.TooSlowError():
+                    raise Unavailable("AYON's event stream does not answer", timeout=True) from None
+                case OSError() | Cut():
+                    said = getattr(error, "strerror", None) or "the connection broke"
+                    raise Offline(f"AYON's event stream cannot be reached: {said}") from None
             raise
 
     async def send(self, message: object) -> None:
@@ -243,8 +248,8 @@ class _Socket:
                     event = await self._within(PONG)
                 if event is None:
                     raise Unavailable("AYON's event stream is silent", timeout=True)
-            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, ProtocolError) as error:
-                raise Unavailable(f"AYON's event stream broke: {error}") from None
+            except (Cut, ProtocolError) as error:
+                raise Unavailable(f"AYON's event stream broke: {error or 'it was cut'}") from None
             match event:
                 case TextMessage():
                     self._text += event.data
@@ -267,8 +272,8 @@ class _Socket:
     async def _event(self) -> Event:
         """The next thing that came; pings are answered by the way."""
         while not self._waiting:
-            data = await self._stream.receive_some()
-            self._connection.receive_data(bytes(data) or None)
+            count = await self._wire.recv_into(self._wire.scratch)
+            self._connection.receive_data(bytes(self._wire.scratch[:count]) or None)
             self._waiting = list(self._connection.events())
             for event in self._waiting:
                 if isinstance(event, Ping):
@@ -276,17 +281,12 @@ class _Socket:
         return self._waiting.pop(0)
 
     async def _out(self, event: Any) -> None:
-        await self._stream.send_all(self._connection.send(event))
+        await self._wire.send(self._connection.send(event))
 
     async def close(self) -> None:
         """Say goodbye, if that is quick, and close."""
         with trio.move_on_after(1) as scope:
             scope.shield = True
-            with suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError, ProtocolError):
+            with suppress(Cut, ProtocolError):
                 await self._out(CloseConnection(code=1000))
-        await _closed(self._stream)
-
-
-async def _closed(stream: trio.abc.Stream | None) -> None:
-    if stream is not None:
-        await trio.aclose_forcefully(stream)
+        self._wire.close()

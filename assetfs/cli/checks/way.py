@@ -74,7 +74,7 @@ def tls(config: MountConfig) -> Iterator[Finding]:
         return
     try:
         with socket.create_connection((origin.host, origin.port), config.transport.connect_timeout) as plain:
-            context = tls_context(config.transport.ca_file)
+            context = tls_context(config.transport.ca_file, config.transport.client_cert)
             with context.wrap_socket(plain, server_hostname=origin.host) as wrapped:
                 certificate, version = wrapped.getpeercert(), wrapped.version()
     except ssl.SSLCertVerificationError as error:
@@ -99,7 +99,9 @@ def clock(config: MountConfig) -> Iterator[Finding]:
         answer = httpx.head(
             origin.url,
             timeout=config.transport.connect_timeout,
-            verify=tls_context(config.transport.ca_file) if origin.scheme == "https" else True,
+            verify=tls_context(config.transport.ca_file, config.transport.client_cert)
+            if origin.scheme == "https"
+            else True,
             trust_env=not origin.loopback,
         )
         took = time.time() - begun
