@@ -28,7 +28,7 @@ from assetfs.repository import Forbidden, NotAuthenticated, Offline, RepositoryE
 
 __all__ = ["MountFailed", "disk_cache", "owed", "serve", "state_folder"]
 
-GENERATIONS = 20_000, 50, 50
+GENERATIONS = 20_000, 5, 50
 """For the collector of cycles, which has little to find here: what is there at the start is never looked at again, and
 the rest seldom. It took 6 % of a cold sequential read."""
 

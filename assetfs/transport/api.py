@@ -35,6 +35,7 @@ from assetfs.transport.redaction import checked
 from assetfs.transport.retry import Failure, Repetitions, Stage, retry_after
 from assetfs.transport.types import Content, Pool, Response, TransportOptions
 
+_NOTHING = httpx.ByteStream(b"")
 KEEP_ALIVE = 5.0
 """Seconds that an idle connection is kept: servers close theirs after 2 to 75 s, and a closed one is noticed."""
 
@@ -158,7 +159,10 @@ class ApiSide:
                     continue
             wait = repetitions.wait(error, stage, deadline - trio.current_time())
             if wait is None:
-                raise error
+                try:
+                    raise error
+                finally:
+                    del error  # it knows this frame: a cycle that would keep what was sent
             await trio.sleep(wait)
 
     async def _send(self, call: Call, pool: Pool, read_timeout: float) -> Response:
@@ -206,6 +210,7 @@ class ApiSide:
             finally:
                 entry.received(response.num_bytes_downloaded)
                 await response.aclose()
+                response.stream = _NOTHING  # the stream knows the response: a cycle that would keep what was sent
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _failure(error, call, course, read_timeout, options.connect_timeout) from None
         return Response(response.status_code, _flat(response.headers), bytes(body))

@@ -267,6 +267,8 @@ class Uploader:
     def _failed(self, staged: Staged, error: RepositoryError) -> None:
         if staged.gone or staged.entry.state is not State.UPLOADING:
             return  # changed or deleted meanwhile: this try does not count any more
+        # Without the frames that it came through: they know what was to be sent, and a file may wait for days.
+        error.__traceback__ = error.__context__ = error.__cause__ = None
         staged.failure = error
         entry = staged.entry
         entry.error = str(error)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import socket
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -417,3 +419,31 @@ def test_a_credential_that_http_cannot_carry() -> None:
         with pytest.raises(NotAuthenticated, match="X-Api-Key") as caught:
             Transport("https://museum.example.org/", TransportOptions(), headers={"X-Api-Key": value})
         assert "can" not in str(caught.value).replace("cannot", "").replace("canned", "")
+
+
+@pytest.mark.parametrize("status", [200, 413, None])
+@pytest.mark.parametrize("pool", [Pool.API, Pool.UPLOAD])
+async def test_what_was_sent_is_not_kept(serve: Start, connect: Open, pool: Pool, status: int | None) -> None:
+    """The collector of cycles runs seldom: a body of 8 MiB must go when its answer is there."""
+
+    async def script(peer: Peer) -> None:
+        while await peer.request():
+            if status is None:
+                return
+            await peer.answer(status, b"x")
+
+    server = await serve(script)
+    transport = connect(server)
+    body = bytes(1 << 20)
+    gc.collect()
+    gc.disable()
+    try:
+        before = sys.getrefcount(body)
+        for _ in range(3):
+            try:
+                await transport.request("POST", "", label="l", content=body, repeatable=False, pool=pool)
+            except Unavailable:
+                assert status is None
+        assert sys.getrefcount(body) == before
+    finally:
+        gc.enable()
