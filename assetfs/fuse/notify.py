@@ -4,9 +4,12 @@ The kernel takes a folder's lock for this, and waits for whatever is under way i
 question to us. So it is never done in the loop that answers: one worker thread sends batches, with pauses in which the
 loop has the processor. Nothing is sent for a folder of which a question waits to be answered (if the process were
 killed in that moment, its thread would wait for the folder, the folder for the answer, and the end of the mount for the
-thread). Nothing is sent for a file of which a read waits to be answered (dropping its last name could
-wait for its pages), nothing once the mount ends, and nothing ever drops a file's pages: a changed modification time
-makes the kernel do that by itself.
+thread). What is left of that is the time between the kernel's lock and our reading of its question, which nobody here
+can see: the kernel writes no notification without a device of the mount, and the mount lives as long as one is open.
+
+Nothing is sent for a file of which a read waits to be answered (dropping its last name could wait for its pages),
+nothing once the mount ends, and nothing ever drops a file's pages: a changed modification time makes the kernel do that
+by itself.
 """
 
 from __future__ import annotations
@@ -15,7 +18,6 @@ import logging
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import pyfuse3
 import trio
@@ -58,9 +60,8 @@ class Notifier:
         self.sent = 0
 
     @contextmanager
-    def question(self, name: str, arguments: Sequence[Any]) -> Iterator[None]:
+    def question(self, folders: Sequence[int]) -> Iterator[None]:
         """An operation of the kernel is being answered: nothing is sent for the folders that it holds."""
-        folders = [arguments[place] for place in FOLDERS.get(name, ())]
         self._asked.update(folders)
         try:
             yield
@@ -69,7 +70,7 @@ class Notifier:
             for folder in folders:
                 if not self._asked[folder]:
                     del self._asked[folder]
-            if folders and self._waiting:
+            if self._waiting:
                 self._wake.set()
 
     def _may_go(self, parent: int, child: int) -> bool:

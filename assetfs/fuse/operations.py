@@ -1,8 +1,6 @@
 """The pyfuse3 adapter: one method per kernel operation, each one line of translation.
 
-Every handler goes through `_guarded`: it has a deadline, its errors become errnos by the table, and an exception that
-nobody expected is logged with an id and becomes EIO; nothing ends the main loop (a bare exception would, and with it
-every program's view of the mount).
+Every handler is wrapped (`guard.py`): deadline, errno, log line, counter.
 
 What pyfuse3 makes us watch: names are bytes; a name that does not exist is answered with inode 0 and a timeout, because
 a raised ENOENT is not cached; both timeouts are always set (their default is five minutes); `keep_cache` is set on
@@ -14,25 +12,23 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import logging
 import os
 import re
 import secrets
 import stat
 from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from collections.abc import Callable, Sequence
 
 import pyfuse3
-import trio
 
 from assetfs.fuse.errno import errno_of
+from assetfs.fuse.guard import committing, guarded, patient, prompt, recalling
 from assetfs.fuse.notify import Notifier
 from assetfs.observe.histogram import Histogram
 from assetfs.observe.stacks import log_tasks
 from assetfs.vfs.attributes import Attributes
-from assetfs.vfs.errors import NotPermitted, TimedOut
+from assetfs.vfs.errors import NotPermitted
 from assetfs.vfs.files import Opened
 from assetfs.vfs.filesystem import FileSystem
 
@@ -43,9 +39,6 @@ def _kernel() -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2])
 
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_TRUNC
 PAST_PAGES = _kernel() >= (6, 6)
 """Whether what is written through a descriptor that is open for writing only goes past the kernel's pages: one copy
@@ -53,73 +46,6 @@ less, and no getxattr of security.capability for each write. Nobody can map such
 kernel drops the pages that others have of what it passes by. Writes that are thrown away, 1 MiB each: 2.8 GB/s, against
 1.0 through pages (2 cores)."""
 FOREIGN = (b"security.", b"system.", b"trusted.")
-DELIVERY = 3600.0
-"""Seconds that close and fsync may wait for the server's verdict, where the options make them wait for it."""
-
-
-def _limited(
-    seconds: Callable[[Operations, tuple[Any, ...]], float],
-    handler: Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]],
-) -> Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]:
-    """Deadline, errno, log line, counter: the same for every operation."""
-    name = handler.__name__
-
-    @functools.wraps(handler)
-    async def run(self: Operations, *args: P.args, **kwargs: P.kwargs) -> R:
-        self.counts[name] += 1
-        limit = seconds(self, args)
-        begun = trio.current_time()
-        try:
-            with self.notifier.question(name, args), trio.move_on_after(limit):
-                return await handler(self, *args, **kwargs)
-            raise TimedOut(f"{name} took longer than {limit:g} s")
-        except pyfuse3.FUSEError:
-            raise
-        except Exception as error:
-            raise pyfuse3.FUSEError(self.failed(name, error)) from None
-        finally:
-            self.durations[name].observe(trio.current_time() - begun)
-
-    return cast("Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]", run)
-
-
-def _guarded(
-    handler: Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]],
-) -> Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]:
-    """For what is answered at once, or from one exchange with the server."""
-    return _limited(lambda self, _: self.deadline, handler)
-
-
-def _patient(
-    handler: Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]],
-) -> Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]:
-    """For close and fsync, which may wait for a whole upload where the options say so."""
-    return _limited(lambda self, _: max(self.deadline, DELIVERY), handler)
-
-
-def _recalling(
-    handler: Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]],
-) -> Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]:
-    """For read, which may wait until content is brought from a tape."""
-
-    def seconds(self: Operations, args: tuple[Any, ...]) -> float:
-        waits = self.fs.files.waits(args[0])
-        return self.deadline + (self.fs.repository.capabilities.recall_wait if waits else 0.0)
-
-    return _limited(seconds, handler)
-
-
-def _committing(
-    handler: Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]],
-) -> Callable[Concatenate[Operations, P], Coroutine[Any, Any, R]]:
-    """For rename and setxattr, which may commit a draft."""
-
-    def seconds(self: Operations, args: tuple[Any, ...]) -> float:
-        drafting = self.fs.drafting
-        commits = drafting is not None and drafting.handover.waits(args[0], args[1])
-        return max(self.deadline, DELIVERY) if commits else self.deadline
-
-    return _limited(seconds, handler)
 
 
 class Operations(pyfuse3.Operations):
@@ -163,7 +89,7 @@ class Operations(pyfuse3.Operations):
 
     # ---- names ----
 
-    @_guarded
+    @guarded
     async def lookup(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> pyfuse3.EntryAttributes:
         found = await self.fs.lookup(parent_inode, name)
         if found is None:
@@ -177,13 +103,13 @@ class Operations(pyfuse3.Operations):
         for number, lookups in inode_list:
             self.fs.forget(number, lookups)
 
-    @_guarded
+    @guarded
     async def opendir(self, inode: int, ctx: pyfuse3.RequestContext) -> int:
         opened = await self.fs.open_folder(inode)
         self.fs.recalls.listed(_process(ctx), inode)
         return opened
 
-    @_guarded
+    @prompt
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
         folder = self.fs.handles.folder(fh).inode
         for name, attributes, cookie, node in self.fs.read_folder(fh, start_id):
@@ -192,21 +118,21 @@ class Operations(pyfuse3.Operations):
             if node is not None:
                 self.fs.enter(node, folder)
 
-    @_guarded
+    @prompt
     async def releasedir(self, fh: int) -> None:
         self.fs.close_folder(fh)
 
-    @_guarded
+    @guarded
     async def readlink(self, inode: int, ctx: pyfuse3.RequestContext) -> bytes:
         return await self.fs.read_link(inode)
 
     # ---- attributes ----
 
-    @_guarded
+    @guarded
     async def getattr(self, inode: int, ctx: pyfuse3.RequestContext) -> pyfuse3.EntryAttributes:
         return self._entry(await self.fs.telling.attributes(inode))
 
-    @_guarded
+    @guarded
     async def statfs(self, ctx: pyfuse3.RequestContext) -> pyfuse3.StatvfsData:
         usage = await self.fs.usage()
         answer = pyfuse3.StatvfsData()
@@ -236,7 +162,7 @@ class Operations(pyfuse3.Operations):
         entry.entry_timeout = self.fs.timeouts.entries
         return entry
 
-    @_guarded
+    @guarded
     async def setattr(
         self,
         inode: int,
@@ -258,7 +184,7 @@ class Operations(pyfuse3.Operations):
 
     # ---- the tree ----
 
-    @_guarded
+    @guarded
     async def create(
         self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: pyfuse3.RequestContext
     ) -> tuple[pyfuse3.FileInfo, pyfuse3.EntryAttributes]:
@@ -272,21 +198,21 @@ class Operations(pyfuse3.Operations):
         )
         return self._info(opened, flags), self._entry(attributes)
 
-    @_guarded
+    @guarded
     async def mkdir(
         self, parent_inode: int, name: bytes, mode: int, ctx: pyfuse3.RequestContext
     ) -> pyfuse3.EntryAttributes:
         return self._entry(await self.fs.tree.make_folder(parent_inode, name, mode))
 
-    @_guarded
+    @guarded
     async def rmdir(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
         await self.fs.tree.remove_folder(parent_inode, name)
 
-    @_guarded
+    @guarded
     async def unlink(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
         await self.fs.tree.remove_file(parent_inode, name)
 
-    @_committing
+    @committing
     async def rename(
         self,
         parent_inode_old: int,
@@ -298,7 +224,7 @@ class Operations(pyfuse3.Operations):
     ) -> None:
         await self.fs.tree.rename(parent_inode_old, name_old, parent_inode_new, name_new, flags)
 
-    @_guarded
+    @guarded
     async def link(
         self, inode: int, new_parent_inode: int, new_name: bytes, ctx: pyfuse3.RequestContext
     ) -> pyfuse3.EntryAttributes:
@@ -306,7 +232,7 @@ class Operations(pyfuse3.Operations):
 
     # ---- content ----
 
-    @_guarded
+    @guarded
     async def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
         opened = await self.fs.files.open(
             inode,
@@ -322,58 +248,58 @@ class Operations(pyfuse3.Operations):
         past = opened.direct_io or (PAST_PAGES and flags & os.O_ACCMODE == os.O_WRONLY)
         return pyfuse3.FileInfo(fh=pyfuse3.FileHandleT(opened.handle), keep_cache=opened.keep_cache, direct_io=past)
 
-    @_recalling
+    @recalling
     async def read(self, fh: int, off: int, size: int) -> bytes:
         content = await self.fs.files.read(fh, off, size)
         self.read_bytes += len(content)
         return content  # type: ignore[return-value]
 
-    @_guarded
+    @guarded
     async def write(self, fh: int, off: int, buf: bytes) -> int:
         self.written_bytes += len(buf)
         return await self.fs.files.write(fh, off, buf)
 
-    @_patient
+    @patient
     async def flush(self, fh: int) -> None:
         await self.fs.files.flush(fh)
 
-    @_patient
+    @patient
     async def fsync(self, fh: int, datasync: bool) -> None:
         await self.fs.files.sync(fh)
 
-    @_guarded
+    @prompt
     async def fsyncdir(self, fh: int, datasync: bool) -> None:
         self.fs.handles.get(fh)
 
-    @_guarded
+    @prompt
     async def release(self, fh: int) -> None:
         self.fs.files.close(fh)
 
     # ---- extended attributes ----
 
-    @_guarded
+    @guarded
     async def getxattr(self, inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> bytes:
         if name.startswith(FOREIGN):
             raise pyfuse3.FUSEError(errno.EOPNOTSUPP)
         return await self.fs.get_xattr(inode, name.decode("utf-8", "surrogateescape"))
 
-    @_guarded
+    @guarded
     async def listxattr(self, inode: int, ctx: pyfuse3.RequestContext) -> list[bytes]:
         return [name.encode("utf-8", "surrogateescape") for name in await self.fs.list_xattrs(inode)]
 
-    @_committing
+    @committing
     async def setxattr(self, inode: int, name: bytes, value: bytes, ctx: pyfuse3.RequestContext) -> None:
         if name.startswith(FOREIGN):
             raise pyfuse3.FUSEError(errno.EOPNOTSUPP)
         await self.fs.set_xattr(inode, name.decode("utf-8", "surrogateescape"), value)
 
-    @_guarded
+    @guarded
     async def removexattr(self, inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
         if name.startswith(FOREIGN):
             raise pyfuse3.FUSEError(errno.EOPNOTSUPP)
         await self.fs.set_xattr(inode, name.decode("utf-8", "surrogateescape"), None)
 
-    @_guarded
+    @guarded
     async def mknod(
         self, parent_inode: int, name: bytes, mode: int, rdev: int, ctx: pyfuse3.RequestContext
     ) -> pyfuse3.EntryAttributes:
@@ -381,7 +307,7 @@ class Operations(pyfuse3.Operations):
             raise NotPermitted("a repository has files, folders and links only")
         return self._entry(await self.fs.tree.make_file(parent_inode, name, mode))
 
-    @_guarded
+    @guarded
     async def symlink(
         self, parent_inode: int, name: bytes, target: bytes, ctx: pyfuse3.RequestContext
     ) -> pyfuse3.EntryAttributes:
