@@ -158,7 +158,8 @@ def named(server: RunningSandbox) -> Iterator[tuple[str, str]]:
         yield from db.execute("SELECT call, path FROM named ORDER BY id")
 
 
-def books(server: RunningSandbox, query: str, *values: Any) -> None:
-    """What an administrator does to the server's own database."""
+def books(server: RunningSandbox, query: str, *values: Any) -> list[sqlite3.Row]:
+    """What an administrator does to the server's own database, or reads in it."""
     with closing(sqlite3.connect(Path(server.info["data"]) / "jdma.sqlite", timeout=30)) as db, db:
-        db.execute(query, values)
+        db.row_factory = sqlite3.Row
+        return db.execute(query, values).fetchall()

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import trio
 
 from assetfs.repository import Node, Repository
 from tests.contract.backends.ayon import Versions, Workfiles
 from tests.contract.backends.depot import DepotWorld
 from tests.contract.backends.jama import JamaWorld
+from tests.contract.backends.jdma import JdmaWorld
 from tests.contract.backends.midas import MidasWorld
 from tests.contract.backends.sams import SamsWorld
 from tests.contract.world import World
@@ -51,6 +53,12 @@ def _sams() -> Iterator[World]:
 
 
 @contextmanager
+def _jdma() -> Iterator[World]:
+    with start_sandbox("jdma", seed="empty") as running:
+        yield JdmaWorld(running)
+
+
+@contextmanager
 def _depot() -> Iterator[World]:
     with tempfile.TemporaryDirectory() as folder:
         yield DepotWorld(Path(folder))
@@ -79,10 +87,12 @@ WORLDS = {
     "jama-legacy": lambda: _jama("legacy"),
     "jama-classic": lambda: _jama("classic"),
     "jama-real": _real_jama,
+    "jdma": _jdma,
     "midas": _midas,
     "sams": _sams,
     "sams-real": _real_sams,
 }
+LACKS = {"jdma": JdmaWorld.lacks}
 LIVE = {"jama-real", "sams-real"}
 
 
@@ -95,6 +105,19 @@ def server(request: pytest.FixtureRequest) -> Iterator[World]:
         yield world
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what a world has not: `World.lacks`."""
+
+    def without(item: pytest.Item) -> bool:
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        needed = {word for mark in item.iter_markers("needs") for word in mark.args}
+        return bool(needed & LACKS.get(parameters.get("server", ""), frozenset()))
+
+    out = [item for item in items if without(item)]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item in items if not without(item)]
+
+
 @pytest.fixture
 def world(server: World) -> World:
     server.reset()
@@ -102,11 +125,19 @@ def world(server: World) -> World:
 
 
 @pytest.fixture
-async def repository(world: World) -> AsyncIterator[Repository]:
+async def repository(world: World, nursery: trio.Nursery) -> AsyncIterator[Repository]:
+    """Connected; where content is recalled, with the task that a mount runs for it."""
     opened = world.open()
     await opened.connect()
+    if opened.capabilities.recall and opened.capabilities.changes:
+        nursery.start_soon(_listen, opened)
     yield opened
     await opened.close()
+
+
+async def _listen(repository: Repository) -> None:
+    async for _ in repository.changes():
+        pass
 
 
 @pytest.fixture

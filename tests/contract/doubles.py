@@ -8,7 +8,10 @@ from typing import Any
 
 import trio
 
-from assetfs.repository import Node, Repository
+from assetfs.repository import Availability, Node, Repository
+
+LONGEST = 60.0
+"""Seconds that a recall may take."""
 
 
 class Collected:
@@ -36,6 +39,11 @@ class Collected:
 
 
 async def fetched(repository: Repository, node: Node, start: int = 0, stop: int = 1 << 20) -> Collected:
+    """Bytes of a file, which is recalled before where it is not online."""
+    if node.availability is not Availability.ONLINE:
+        await repository.recall([node], explicit=True)
+        with trio.fail_after(LONGEST):
+            node = await repository.recalled(node)
     sink = Collected(start, stop - start)
     await repository.fetch(node, start, stop, sink)
     return sink

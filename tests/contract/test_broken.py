@@ -57,7 +57,13 @@ async def new_content(world: World, repository: Repository, area: Node, fresh: F
     )
 
 
-CASES = pytest.mark.parametrize("make", [new_file, new_content])
+CASES = pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(new_file, marks=pytest.mark.needs("upload")),
+        pytest.param(new_content, marks=pytest.mark.needs("replace")),
+    ],
+)
 
 
 async def check(world: World, repository: Repository, case: Case, node: Node) -> None:

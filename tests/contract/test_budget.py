@@ -45,6 +45,7 @@ async def test_reading(world: World, repository: Repository, area: Node, fresh: 
         assert spent(world) <= world.budget.measure_of_many
 
 
+@pytest.mark.needs("upload", "replace")
 async def test_writing(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:
     world.reset()
     node = await repository.upload(area, world.samples.name, Held(fresh()), Book())

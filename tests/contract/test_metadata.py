@@ -25,6 +25,7 @@ async def file(world: World, repository: Repository, area: Node, fresh: Fresh) -
     return await repository.stat(world.put(area.id, world.samples.name, fresh()))
 
 
+@pytest.mark.needs("annotations")
 async def test_metadata_of_many(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:
     files = [world.put(area.id, f"{n}-{world.samples.name}", fresh()) for n in range(5)]
     folder = world.make_folder(area.id, "below")
@@ -57,6 +58,7 @@ async def test_lazy_attributes(world: World, repository: Repository, area: Node,
         assert value is None or isinstance(value, bytes)
 
 
+@pytest.mark.needs("annotations")
 async def test_setting_changing_and_removing(world: World, repository: Repository, area: Node, file: Node) -> None:
     name = world.samples.attribute
     folder = await repository.stat(world.make_folder(area.id, "below"))
@@ -73,6 +75,7 @@ async def test_setting_changing_and_removing(world: World, repository: Repositor
             await repository.set_metadata(node, {name: None})
 
 
+@pytest.mark.needs("annotations")
 async def test_setting_what_is_there_already(world: World, repository: Repository, file: Node) -> None:
     name = world.samples.attribute
     world.describe(file.id, ["Ann", "Bob"])
@@ -80,6 +83,7 @@ async def test_setting_what_is_there_already(world: World, repository: Repositor
     assert world.attributes(file.id)[name] == {"Ann", "Bob"}
 
 
+@pytest.mark.needs("annotations")
 async def test_what_others_add_stays(world: World, repository: Repository, file: Node) -> None:
     if world.samples.tag_attribute is None:
         pytest.skip("no tags")
@@ -126,16 +130,18 @@ async def test_values_are_checked_before_anything_is_sent(world: World, reposito
 
 async def test_attributes_that_cannot_be_set(world: World, repository: Repository, file: Node) -> None:
     with pytest.raises(Forbidden):
-        await repository.set_metadata(file, {world.samples.read_only: b"x", world.samples.attribute: b"Ann"})
+        await repository.set_metadata(
+            file, {world.samples.read_only: b"x", world.samples.attribute: world.samples.value}
+        )
     with pytest.raises(Unsupported):
-        await repository.set_metadata(file, {world.samples.unknown: b"x", world.samples.attribute: b"Ann"})
+        await repository.set_metadata(file, {world.samples.unknown: b"x", world.samples.attribute: world.samples.value})
     assert not world.attributes(file.id).get(world.samples.attribute)
 
 
 async def test_metadata_of_what_is_gone(world: World, repository: Repository, file: Node) -> None:
     world.destroy(file.id)
     with pytest.raises(NotFound):
-        await repository.set_metadata(file, {world.samples.attribute: b"Ann"})
+        await repository.set_metadata(file, {world.samples.attribute: world.samples.value})
 
 
 async def test_searching(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:

@@ -37,6 +37,7 @@ def seen(world: World, folder: Node) -> dict[str, bytes | None]:
 # ---- new files ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.needs("upload")
 @pytest.mark.parametrize("size", [1, 40, 3_000_000])
 async def test_a_new_file(world: World, repository: Repository, area: Node, fresh: Fresh, size: int) -> None:
     content, book = fresh(size), Book()
@@ -50,6 +51,7 @@ async def test_a_new_file(world: World, repository: Repository, area: Node, fres
     assert (await fetched(repository, node, 0, size + 1)).content == content
 
 
+@pytest.mark.needs("upload")
 async def test_a_new_file_beside_one_of_its_name(
     world: World, repository: Repository, area: Node, fresh: Fresh
 ) -> None:
@@ -62,6 +64,7 @@ async def test_a_new_file_beside_one_of_its_name(
     assert seen(world, area) == {world.samples.name: theirs}
 
 
+@pytest.mark.needs("upload")
 async def test_the_same_content_twice(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:
     content = fresh()
     first = await repository.upload(area, world.samples.name, Held(content), Book())
@@ -81,6 +84,7 @@ async def test_the_same_content_twice(world: World, repository: Repository, area
     assert seen(world, below) == {world.samples.name: content}
 
 
+@pytest.mark.needs("upload")
 async def test_what_cannot_be_stored_is_refused_before_a_byte(
     world: World, repository: Repository, area: Node, fresh: Fresh
 ) -> None:
@@ -97,6 +101,7 @@ async def test_what_cannot_be_stored_is_refused_before_a_byte(
     assert seen(world, area) == {}
 
 
+@pytest.mark.needs("upload")
 async def test_uploading_into_a_folder_that_is_gone(
     world: World, repository: Repository, area: Node, fresh: Fresh
 ) -> None:
@@ -109,6 +114,7 @@ async def test_uploading_into_a_folder_that_is_gone(
 # ---- new content --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.needs("upload", "replace")
 async def test_new_content_keeps_what_is_known(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:
     old = await repository.upload(area, world.samples.name, Held(fresh()), Book())
     world.describe(old.id, ["Ann", "Bob"], ["KEPT"] if world.samples.tag_attribute else [])
@@ -129,6 +135,7 @@ async def test_new_content_keeps_what_is_known(world: World, repository: Reposit
     assert (await fetched(repository, new)).content == content
 
 
+@pytest.mark.needs("upload", "replace")
 async def test_a_newer_version_is_never_overwritten(
     world: World, repository: Repository, area: Node, fresh: Fresh
 ) -> None:
@@ -141,6 +148,7 @@ async def test_a_newer_version_is_never_overwritten(
     assert (await repository.stat(newer)).version != old.version
 
 
+@pytest.mark.needs("upload", "replace")
 async def test_the_same_bytes_again_change_nothing(
     world: World, repository: Repository, area: Node, fresh: Fresh
 ) -> None:
@@ -151,6 +159,7 @@ async def test_the_same_bytes_again_change_nothing(
     assert seen(world, area) == {world.samples.name: content}
 
 
+@pytest.mark.needs("upload", "replace")
 async def test_the_content_of_another_file_is_not_taken_from_it(
     world: World, repository: Repository, area: Node, fresh: Fresh
 ) -> None:
@@ -173,6 +182,7 @@ async def test_the_content_of_another_file_is_not_taken_from_it(
 # ---- folders ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.needs("move")
 async def test_making_and_removing_a_folder(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:
     if not world.samples.nested:
         pytest.skip("there are no folders in folders")
@@ -196,6 +206,7 @@ async def test_making_and_removing_a_folder(world: World, repository: Repository
         await repository.remove_folder(node, area)
 
 
+@pytest.mark.needs("create_folder")
 async def test_a_folder_can_come_back(world: World, repository: Repository, area: Node) -> None:
     if not world.samples.nested:
         pytest.skip("there are no folders in folders")
@@ -204,6 +215,7 @@ async def test_a_folder_can_come_back(world: World, repository: Repository, area
     assert (await listed(repository, area))["phoenix"].id == node.id
 
 
+@pytest.mark.needs("create_folder")
 async def test_folder_names_that_the_server_would_change(world: World, repository: Repository, area: Node) -> None:
     if not world.samples.nested:
         pytest.skip("there are no folders in folders")
@@ -218,6 +230,7 @@ async def test_folder_names_that_the_server_would_change(world: World, repositor
 # ---- names and places ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.needs("change")
 async def test_renaming(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:
     content = fresh()
     file = await repository.stat(world.put(area.id, world.samples.name, content))
@@ -230,6 +243,7 @@ async def test_renaming(world: World, repository: Repository, area: Node, fresh:
     assert (await repository.rename(renamed, area, renamed.name)).id == file.id
 
 
+@pytest.mark.needs("change")
 async def test_renaming_onto_another(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:
     contents = {f"{n}-{world.samples.name}": fresh() for n in range(2)}
     (one, two) = [await repository.stat(world.put(area.id, name, data)) for name, data in contents.items()]
@@ -241,6 +255,7 @@ async def test_renaming_onto_another(world: World, repository: Repository, area:
     assert seen(world, area) == {**contents, "here": None, "there": None}
 
 
+@pytest.mark.needs("move")
 async def test_moving(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:
     content = fresh()
     here, there = [await repository.stat(world.make_folder(area.id, name)) for name in ("here", "there")]
@@ -258,6 +273,7 @@ async def test_moving(world: World, repository: Repository, area: Node, fresh: F
     assert seen(world, there) == {}
 
 
+@pytest.mark.needs("move")
 async def test_moving_onto_another_leaves_both(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:
     mine, theirs = fresh(), fresh()
     here, there = [await repository.stat(world.make_folder(area.id, name)) for name in ("here", "there")]
@@ -273,6 +289,7 @@ async def test_moving_onto_another_leaves_both(world: World, repository: Reposit
     assert seen(world, there) == {f"taken-{world.samples.name}": theirs, "taken": None}
 
 
+@pytest.mark.needs("move")
 async def test_moving_where_only_the_new_name_is_free(world: World, repository: Repository, area: Node) -> None:
     here, there = [await repository.stat(world.make_folder(area.id, name)) for name in ("here", "there")]
     folder = await repository.stat(world.make_folder(here.id, "same"))
@@ -282,6 +299,7 @@ async def test_moving_where_only_the_new_name_is_free(world: World, repository: 
     assert seen(world, there) == {"same": None, "other": None}
 
 
+@pytest.mark.needs("move")
 async def test_a_folder_does_not_move_into_itself(world: World, repository: Repository, area: Node) -> None:
     folder = await repository.stat(world.make_folder(area.id, "outer"))
     inner = await repository.stat(world.make_folder(folder.id, "inner"))
@@ -290,6 +308,7 @@ async def test_a_folder_does_not_move_into_itself(world: World, repository: Repo
     assert seen(world, area) == {"outer": None}
 
 
+@pytest.mark.needs("change")
 async def test_renaming_over_a_file(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:
     """As programs save: a new file takes the place of the old one, which stays what it is otherwise."""
     content = fresh()
@@ -313,6 +332,7 @@ async def test_renaming_over_a_file(world: World, repository: Repository, area: 
         await repository.remove(now, area)
 
 
+@pytest.mark.needs("change")
 async def test_renaming_over_a_file_that_has_changed(
     world: World, repository: Repository, area: Node, fresh: Fresh
 ) -> None:
@@ -325,6 +345,7 @@ async def test_renaming_over_a_file_that_has_changed(
     assert seen(world, area) == {world.samples.name: theirs, f"new-{world.samples.name}": mine}
 
 
+@pytest.mark.needs("change")
 async def test_renaming_a_file_that_is_elsewhere_too(
     world: World, repository: Repository, area: Node, fresh: Fresh
 ) -> None:
@@ -341,6 +362,7 @@ async def test_renaming_a_file_that_is_elsewhere_too(
     assert list(seen(world, below).values()) == [content]
 
 
+@pytest.mark.needs("change")
 async def test_renaming_over_a_folder(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:
     node = await repository.stat(world.make_folder(area.id, "new"))
     inside = world.put(node.id, world.samples.name, fresh())
@@ -356,6 +378,7 @@ async def test_renaming_over_a_folder(world: World, repository: Repository, area
     assert [entry.id for entry in world.entries(node.id)] == [inside]
 
 
+@pytest.mark.needs("link")
 async def test_links(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:
     if not repository.capabilities.link:
         pytest.skip("no links")
@@ -379,6 +402,7 @@ async def test_links(world: World, repository: Repository, area: Node, fresh: Fr
         await repository.stat(node.id)
 
 
+@pytest.mark.needs("remove")
 async def test_removing(world: World, repository: Repository, area: Node, fresh: Fresh) -> None:
     node = await repository.stat(world.put(area.id, world.samples.name, fresh()))
     await repository.remove(node, area)
@@ -387,6 +411,7 @@ async def test_removing(world: World, repository: Repository, area: Node, fresh:
         await repository.remove(node, area)
 
 
+@pytest.mark.needs("upload")
 async def test_a_removed_file_can_be_uploaded_again(
     world: World, repository: Repository, area: Node, fresh: Fresh
 ) -> None:
@@ -438,6 +463,7 @@ async def test_what_is_not_declared_asks_the_server_nothing(world: World, reposi
         assert not world.requests()
 
 
+@pytest.mark.needs("upload")
 async def test_a_file_without_rights_is_not_written(
     world: World, repository: Repository, area: Node, fresh: Fresh
 ) -> None:

@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from assetfs.repository import NodeId, Repository
+import msgspec
+
+from assetfs.repository import Node, NodeId, Repository
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Samples:
     """Names that the server keeps and a file system cannot."""
     attribute: str
     """A writable attribute that a new file does not have."""
+    value: bytes = field(default=b"Ann", kw_only=True)
+    """A value that it may have."""
     read_only: str
     unknown: str
     bad_values: Mapping[str, bytes]
@@ -67,6 +71,9 @@ class Entry:
 class World(ABC):
     """One server, in one profile. `reset` before each count; ids are the backend's own node ids."""
 
+    lacks: frozenset[str] = frozenset()
+    """What tests may need and this server has not: names of capabilities that are not declared; `annotations`: files
+    have an attribute that others see; `change`: what is in a folder is written, renamed and removed by others."""
     samples: Samples
     budget: Budget
     faults: bool
@@ -123,6 +130,11 @@ class World(ABC):
 
     def other_scope(self) -> NodeId:
         raise NotImplementedError
+
+    def ghost(self, node: Node) -> Node:
+        """A node as this one that the server never had."""
+        private = msgspec.structs.replace(node.private, id=999_999_999) if node.private is not None else None
+        return msgspec.structs.replace(node, id="r999999999", private=private)
 
     # ---- the server's side ----------------------------------------------------------------------------------------
 

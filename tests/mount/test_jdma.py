@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,49 @@ def test_copies_are_evicted_and_come_again(tape: Jdma, archive: Archive) -> None
         assert below(place) == truth
         assert eventually(lambda: tape.server.requests()["calls"]["GET"] == 2), "the kernel may still have its pages"
         assert eventually(lambda: os.getxattr(place / "small.txt", "user.jdma.state") == b"online")
+
+
+# ---- what cannot be done ---------------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_done_fails_at_once_with_its_own_errno(tape: Jdma, archive: Archive) -> None:
+    """The table of docs/backends/jdma.md, row by row."""
+    folder, truth = on_tape(tape, "never changes")
+    on_tape(tape, "another")
+    with archive(recall="manual") as drive:
+        batch, workspace = drive.path / folder, drive.path / tape.workspace
+        file = batch / "small.txt"
+        tries: list[tuple[int, Callable[[], object]]] = [
+            (errno.EACCES, lambda: (drive.path / "new").mkdir()),
+            (errno.EACCES, workspace.rmdir),
+            (errno.EOPNOTSUPP, lambda: (workspace / "new.txt").write_bytes(b"x")),
+            (errno.EACCES, lambda: (batch / "new").mkdir()),
+            (errno.EACCES, lambda: (batch / "new.txt").write_bytes(b"x")),
+            (errno.EACCES, lambda: file.write_bytes(b"x")),
+            (errno.EACCES, file.unlink),
+            (errno.EACCES, lambda: file.rename(batch / "other.txt")),
+            (errno.EACCES, lambda: file.rename(workspace / "small.txt")),
+            (errno.ENOTEMPTY, batch.rmdir),
+            (errno.EEXIST, lambda: batch.rename(workspace / "another")),
+            (errno.EACCES, lambda: os.link(file, batch / "again.txt")),
+            (errno.EPERM, lambda: os.link(file, workspace / "again.txt")),
+            (errno.EPERM, lambda: (workspace / "link").symlink_to("small.txt")),
+            (errno.EPERM, lambda: os.mkfifo(workspace / "pipe")),
+            (errno.EPERM, lambda: file.chmod(0o777)),
+            (errno.EPERM, lambda: os.setxattr(batch, "user.jdma.owner", b"mallory")),
+            (errno.EPERM, lambda: os.removexattr(batch, "user.jdma.label")),
+            (errno.EINVAL, lambda: os.setxattr(batch, "user.jdma.label", b"")),
+            (errno.EINVAL, lambda: os.setxattr(batch, "user.jdma.delete", b"1")),
+            (errno.EINVAL, lambda: os.setxattr(file, "user.jdma.pin", b"2")),
+            (errno.EOPNOTSUPP, lambda: os.setxattr(batch, "user.jdma.colour", b"red")),
+            (errno.EOPNOTSUPP, lambda: os.setxattr(file, "user.comment", b"lost")),
+            (errno.ENODATA, file.read_bytes),
+        ]
+        tape.server.forget()
+        found = [error_of(attempt) for _, attempt in tries]
+        assert [errno.errorcode.get(one or 0) for one in found] == [errno.errorcode[one] for one, _ in tries]
+        assert not {"POST request", "PUT migration"} & tape.server.requests()["kinds"].keys()
+        assert {path.name for path in batch.rglob("*") if path.is_file()} == {name.rpartition("/")[2] for name in truth}
 
 
 # ---- the demonstration -----------------------------------------------------------------------------------------------

@@ -105,6 +105,15 @@ def backends(names: Mapping[str, str]) -> bytes:
 # ---- values that are set ------------------------------------------------------------------------------------------
 
 
+def check_values(changes: Mapping[str, bytes | None]) -> None:
+    """Raise ValueRejected for values that fit nothing, as far as all before them could be set on something."""
+    for name, value in changes.items():
+        if name not in CHECKS:
+            return
+        if value is not None:
+            CHECKS[name](text_of(value))
+
+
 def checked(changes: Mapping[str, bytes | None], known: Metadata, *, batch: bool) -> dict[str, bytes | None]:
     """Changes that can be made on something with these attributes; a `batch` may have no label. Raises Forbidden for
     what is read-only, Unsupported for what there is not, ValueRejected for values that do not fit."""
@@ -116,8 +125,7 @@ def checked(changes: Mapping[str, bytes | None], known: Metadata, *, batch: bool
             raise Forbidden(f"{name} cannot be changed here")
         if value is None and name != PIN:
             raise Forbidden(f"{name} cannot be removed")
-        if value is not None:
-            CHECKS[name](text_of(value))
+    check_values(changes)
     return dict(changes)
 
 

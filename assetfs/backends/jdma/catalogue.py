@@ -140,6 +140,12 @@ class Catalogue:
         tree: Tree | None = self._trees.get(number)
         return tree if tree is not None else self._unsettled.get(number, (0.0, None))[1]
 
+    async def recorded(self, number: int) -> Tree | None:
+        """The tree of a batch, where that costs no request."""
+        tree = self.known(number)
+        content = await self._kept(number) if tree is None else None
+        return tree if content is None else await _made(content)
+
     async def tree(self, batch: Batch) -> Tree:
         """The files of a batch. Raises NotFound, Forbidden."""
         if (tree := self._fresh(batch)) is not None:

@@ -14,8 +14,11 @@ from assetfs.backends.jdma.wire import Refusal
 from assetfs.repository import (
     Busy,
     Conflict,
+    Fixed,
     Forbidden,
+    Immutable,
     NotAuthenticated,
+    NotEmpty,
     NotFound,
     NotOnline,
     ProtocolViolation,
@@ -33,6 +36,18 @@ class NotInitialised(NotAuthenticated):
 
 class AlreadyTaken(Conflict):
     """The server has a request for this directory: an earlier try has worked (section 5)."""
+
+
+class Unchangeable(Immutable, Unsupported):
+    """JDMA never changes a batch."""
+
+
+class Undeletable(Fixed, Unsupported):
+    """JDMA deletes whole batches only, and we do by `user.jdma.delete` only."""
+
+
+class Full(NotEmpty, Undeletable):
+    """The same, of a batch that has files."""
 
 
 class StageUnseen(Unavailable):

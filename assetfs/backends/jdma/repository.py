@@ -18,6 +18,7 @@ from assetfs.backends import Address
 from assetfs.backends.jdma import attributes, drafts
 from assetfs.backends.jdma.client import Client
 from assetfs.backends.jdma.connecting import Disk, Parts, base_of, login_name
+from assetfs.backends.jdma.errors import Full, Unchangeable, Undeletable
 from assetfs.backends.jdma.nodes import ROOT, place_of, workspace_of
 from assetfs.backends.jdma.reading import deliver
 from assetfs.backends.jdma.settings import account, settled, with_secret
@@ -25,11 +26,9 @@ from assetfs.backends.jdma.tree import TOP
 from assetfs.backends.jdma.verbs import Verbs
 from assetfs.backends.jdma.wire import Batch
 from assetfs.repository import (
-    Busy,
     Capabilities,
     Change,
     Conflict,
-    CrossScope,
     Draft,
     Identity,
     Immutable,
@@ -40,7 +39,6 @@ from assetfs.repository import (
     NameRejected,
     Node,
     NodeId,
-    NotEmpty,
     NotFound,
     NotOnline,
     OutOfReach,
@@ -229,21 +227,25 @@ class JdmaRepository(Repository):
 
     async def metadata(self, nodes: Sequence[Node]) -> Mapping[NodeId, Metadata]:
         found: dict[NodeId, Metadata] = {}
+        batches: dict[int, Batch] = {}
         for node in nodes:
             try:
-                found[node.id] = await self._metadata(node.id)
+                found[node.id] = await self._metadata(node.id, batches)
             except NotFound:
                 continue
         return found
 
-    async def _metadata(self, node: NodeId) -> Metadata:
+    async def _metadata(self, node: NodeId, batches: dict[int, Batch] | None = None) -> Metadata:
+        """`batches`: those that were looked up already, so that one list does for many nodes."""
         if node == ROOT:
             return attributes.of_root(self._known_user, self._url)
         workspace = workspace_of(node)
         if workspace is not None:
             return attributes.of_workspace(workspace, "workspace" if self._settings.everybody else "user")
         place = place_of(node)
-        batch = await self._batch(place.batch)
+        known = batches if batches is not None else {}
+        batch = known.get(place.batch) or await self._batch(place.batch)
+        known[place.batch] = batch
         if place.file is not None:
             row = (await self._catalogue.tree(batch)).rows.get(place.file)
             if row is None:
@@ -256,6 +258,8 @@ class JdmaRepository(Repository):
         return attributes.of_batch(batch, tree, self._nodes, ours=batch.user == self._user)
 
     async def attribute(self, node: Node, name: str) -> bytes | None:
+        if name not in attributes.LAZY:
+            raise Unsupported(f"{name} is no attribute of JDMA")
         if node.id == ROOT:
             if name == attributes.BACKENDS:
                 return attributes.backends(await self._client.storages())
@@ -265,6 +269,7 @@ class JdmaRepository(Repository):
         return await self._verbs.attribute(node.id, name)
 
     async def set_metadata(self, node: Node, changes: Mapping[str, bytes | None]) -> Metadata:
+        attributes.check_values(changes)
         known = await self._metadata(node.id)
         batch = node.kind is Kind.FOLDER and node.id != ROOT and workspace_of(node.id) is None
         wished = attributes.checked(changes, known, batch=batch and place_of(node.id).folder == TOP)
@@ -284,6 +289,8 @@ class JdmaRepository(Repository):
         return self._catalogue.relabelled(number, label)
 
     async def perform(self, node: Node, verb: str, value: bytes) -> None:
+        if verb not in attributes.VERBS:
+            raise Unsupported(f"{verb} does nothing here")
         if node.id == ROOT or workspace_of(node.id) is not None:
             if verb != attributes.RECALL:
                 raise Unsupported(f"{verb} is for batches and what is in them")
@@ -315,14 +322,18 @@ class JdmaRepository(Repository):
         return self._nodes.batch(await self._relabel(place.batch, name))
 
     async def remove(self, node: Node, folder: Node) -> None:
-        raise Immutable("JDMA cannot remove a file out of a batch")
+        raise Unchangeable("JDMA cannot remove a file out of a batch")
 
     async def remove_folder(self, node: Node, folder: Node) -> None:
+        if node.id == ROOT or workspace_of(node.id) is not None:
+            raise Undeletable("workspaces are made and removed by administrators")
         place = place_of(node.id)
-        tree = await self._catalogue.tree(await self._batch(place.batch))
-        if tree.rows:
-            raise NotEmpty("the batch has files: user.jdma.delete removes all of it")
-        raise Busy("a batch is only removed by user.jdma.delete")
+        if place.folder != TOP:
+            raise Full("a folder in a batch always has files, and never changes")
+        tree = await self._catalogue.recorded(place.batch)
+        if tree is None or tree.rows:
+            raise Full("a batch is removed with all its files by user.jdma.delete")
+        raise Undeletable("a batch is removed by user.jdma.delete")
 
     # ---- drafts ---------------------------------------------------------------------------------------------------
 
@@ -365,8 +376,3 @@ class JdmaRepository(Repository):
         if self._disk is not None:
             await self._disk.commits.abandon(state)
         return None
-
-    async def move(self, node: Node, source: Node, destination: Node, name: str, over: Node | None = None) -> Node:
-        if workspace_of(source.id) is not None and workspace_of(destination.id) is not None:
-            raise CrossScope("a batch belongs to its workspace")
-        raise Immutable("what is in a batch can never be moved")

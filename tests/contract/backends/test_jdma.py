@@ -14,7 +14,7 @@ from assetfs.backends.jdma.journal import Retrieval
 from assetfs.repository import (
     Availability,
     Conflict,
-    CrossScope,
+    Fixed,
     Forbidden,
     Immutable,
     Kind,
@@ -29,7 +29,7 @@ from assetfs.repository import (
     Unsupported,
     ValueRejected,
 )
-from tests.contract.doubles import Book, Held, fetched
+from tests.contract.doubles import fetched
 from tests.jdma_service import Service, adler32, content, files
 
 DATA = {"a.txt": b"alpha\n", "sub/b.bin": os.urandom(70_000), "sub/deep/c.txt": b"gamma\n", "empty": b""}
@@ -202,14 +202,14 @@ async def test_a_batch_never_gives_way_and_what_is_in_it_never_changes(service: 
             await repository.rename(batch, workspace, "two", other)
         with pytest.raises(Conflict):
             await repository.rename(batch, workspace, "two")
-        with pytest.raises(CrossScope):
-            await repository.move(batch, workspace, await repository.stat(f"w:{service.workspace}"), "one")
         with pytest.raises(NotEmpty):
             await repository.remove_folder(batch, workspace)
+        for refused in (workspace, await repository.root()):
+            with pytest.raises(Fixed):
+                await repository.remove_folder(refused, await repository.root())
         for attempt in (
             repository.remove(file, batch),
             repository.rename(file, batch, "b.txt"),
-            repository.move(file, batch, workspace, "b.txt"),
         ):
             with pytest.raises(Immutable):
                 await attempt
@@ -494,30 +494,6 @@ def test_the_policy_is_the_options(service: Service) -> None:
     assert service.repository(None).capabilities.recall_policy is RecallPolicy.FAIL
     waiting = service.repository(None, recall="wait", recall_wait=7.0).capabilities
     assert (waiting.recall_policy, waiting.recall_wait) == (RecallPolicy.WAIT, 7.0)
-
-
-async def test_what_is_not_declared_is_unsupported_and_asks_nothing(service: Service, stage: Path) -> None:
-    number = service.upload(DATA)
-    async with service.opened(stage) as repository:
-        batch, workspace = await repository.stat(f"b{number}"), await repository.stat(f"w:{service.workspace}")
-        file = (await files(repository, number))["a.txt"]
-        service.server.forget()
-        for attempt in (
-            repository.measure([file]),
-            repository.create_folder(workspace, "new"),
-            repository.upload(batch, "new.txt", Held(b"x"), Book()),
-            repository.replace(file, batch, Held(b"x"), Book()),
-            repository.link(file, batch, "again.txt"),
-            repository.symlink(batch, "link", "a.txt", file),
-            repository.set_times(file, 0),
-            repository.hidden(batch, ".x"),
-            repository.tags(),
-        ):
-            with pytest.raises(Unsupported):
-                await attempt
-        with pytest.raises(Unsupported):
-            repository.search("a")
-        assert service.total() == 0
 
 
 async def test_every_way_to_a_node(service: Service, stage: Path) -> None:

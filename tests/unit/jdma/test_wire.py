@@ -1,75 +1,20 @@
-"""Documents of the protocol, its refusals, and what must never leave with a request."""
+"""Documents of the protocol, and what must never leave with a request."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from assetfs.backends.jdma.client import Client
-from assetfs.backends.jdma.errors import AlreadyTaken, BackEndAway, NotInitialised, StageUnseen, refusal
 from assetfs.backends.jdma.settings import Account, account, settled, with_secret
 from assetfs.backends.jdma.wire import Batch, Contents, Request, adler32, time_ns
 from assetfs.repository import (
-    Busy,
-    Forbidden,
     NotAuthenticated,
-    NotFound,
-    ProtocolViolation,
-    QuotaExceeded,
-    Unavailable,
     Unsupported,
-    ValueRejected,
 )
 from assetfs.transport import TransportOptions
-
-REFUSALS = [
-    (403, "User x not initialised yet.  Run jdma.py init first.", NotInitialised),
-    (403, "User fred does not have permission to request batch 1", Forbidden),
-    (403, "User x cannot edit this batch as they do not own it!", Forbidden),
-    (
-        403,
-        "User: fred has insufficient quota remaining for workspace: W for external storage: Elastic Tape",
-        QuotaExceeded,
-    ),
-    (403, "Batch stage is: PUTTING.  Cannot retrieve (GET) until stage is ON_STORAGE", Busy),
-    (403, "Batch stage is: DELETED.  Cannot retrieve (GET) until stage is ON_STORAGE", NotFound),
-    (403, "Duplicate DELETE request made: batch: 1", Busy),
-    (404, "'list' object has no attribute 'first'", AlreadyTaken),
-    (404, "Path /a does not existPath /b does not exist", StageUnseen),
-    (404, "Path /stage/put/0/insufficient quota does not exist", StageUnseen),
-    (404, "Parent of target path /a/b does not exist: /a", StageUnseen),
-    (404, "'error'", BackEndAway),
-    (404, "External storage: elastictape not connecting.  Reason is: R", BackEndAway),
-    (404, "External storage: ftp does not exist", ValueRejected),
-    (404, "Required credentials for: objectstore not supplied", ValueRejected),
-    (404, "Batch not found", NotFound),
-    (404, "Request not found.", NotFound),
-    (404, "Workspace not found.", NotFound),
-    (404, "Requested file list contains zero files that belong to batch 1", ProtocolViolation),
-    (404, "something new", ValueRejected),
-    (405, "something new", Unsupported),
-]
-
-
-@pytest.mark.parametrize(("status", "text", "kind"), REFUSALS)
-def test_refusals_are_told_apart_by_their_texts(status: int, text: str, kind: type[Exception]) -> None:
-    error = refusal(status, json.dumps({"error": text}).encode(), "GET")
-    assert type(error) is kind
-
-
-def test_no_refusal_repeats_what_the_server_repeats() -> None:
-    text = "Required credentials for: objectstore not supplied  Supplied credentials: {'access_key': 'hush'}."
-    for status in (403, 404, 500):
-        assert "hush" not in str(refusal(status, json.dumps({"error": text}).encode(), "PUT"))
-    assert "hush" not in str(refusal(418, b"hush", "PUT"))
-
-
-def test_a_page_in_the_place_of_an_answer() -> None:
-    assert type(refusal(500, b"<html>", "GET")) is Unavailable
-    assert type(refusal(404, b"<html>", "GET")) is ProtocolViolation
 
 
 def test_documents_as_they_come() -> None:
