@@ -40,10 +40,13 @@ async def test_a_write_elsewhere_begins_a_new_run() -> None:
 async def test_one_run_at_a_time_and_the_next_begins_where_it_ended(tmp_path: Path) -> None:
     early = Early()
     assert early.wrote(0, EVERY)
+    held = tmp_path / "held"
+    os.mkfifo(held)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(early.send, tmp_path / "gone meanwhile")
+        nursery.start_soon(early.send, held)
         await trio.testing.wait_all_tasks_blocked()
         assert not early.wrote(EVERY, 3 * EVERY)
+        os.close(await trio.to_thread.run_sync(os.open, held, os.O_WRONLY))
     assert early.wrote(3 * EVERY, 3 * EVERY + 1)
 
 
