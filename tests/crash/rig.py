@@ -69,6 +69,9 @@ class Run:
 class Rig:
     """A story with a collection of its own on a shared server."""
 
+    attribute = TAGS
+    """What is set on files, and looked at."""
+
     def __init__(self, sandbox: RunningSandbox, make: Callable[[str], Story], case: str, home: Path) -> None:
         self.sandbox = sandbox
         self.case = case
@@ -231,8 +234,8 @@ class Rig:
         def look() -> None:
             for name in os.listdir(self.mnt):
                 tree[name] = (self.mnt / name).read_bytes()
-                if attributes and (tags := _attribute(self.mnt / name, TAGS)):
-                    tree[f"{name}@{TAGS}"] = tags
+                if attributes and (tags := _attribute(self.mnt / name, self.attribute)):
+                    tree[f"{name}@{self.attribute}"] = tags
 
         self._do(look, process)
         return tree

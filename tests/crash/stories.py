@@ -181,16 +181,16 @@ def unlinked(case: str) -> Story:
     return Story({"a.txt": old, "b.txt": kept}, steps)
 
 
-def described(case: str) -> Story:
+def described(case: str, attribute: str = TAGS) -> Story:
     """Tags: on a file before its upload, and on what the server has."""
     data, old = content(case, "data"), content(case, "old")
     tag, other = f"{case}-one".encode(), f"{case}-two".encode()
     first: Tree = {"a.txt": old, "new.txt": data}
-    second: Tree = {**first, f"new.txt@{TAGS}": tag}
+    second: Tree = {**first, f"new.txt@{attribute}": tag}
     steps = [
         Step(lambda f: save(f, "new.txt", data), first),
-        Step(lambda f: os.setxattr(f / "new.txt", TAGS, tag), second),
-        Step(lambda f: os.setxattr(f / "a.txt", TAGS, other), {**second, f"a.txt@{TAGS}": other}),
+        Step(lambda f: os.setxattr(f / "new.txt", attribute, tag), second),
+        Step(lambda f: os.setxattr(f / "a.txt", attribute, other), {**second, f"a.txt@{attribute}": other}),
     ]
     return Story({"a.txt": old}, steps, same={"a.txt": "a.txt"})
 

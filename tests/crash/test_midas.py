@@ -19,14 +19,23 @@ from tests.crash import stories
 from tests.crash.killer import Point
 from tests.crash.rig import Lost, Rig
 from tests.crash.stories import Story, Tree
-from tests.crash.test_matrix import _points
+from tests.crash.test_matrix import ALL, _points
 from tests.midas import MidasClient
 from tests.sandboxes import RunningSandbox, start_sandbox
 
-STORIES = (stories.new_file, stories.replaced_twice, stories.atomic, stories.vim, stories.unlinked)
-"""One of each kind: the stories themselves are the daemon's, and are told in full with Jama."""
-POINTS, AT_ONCE = 3, 4
+KEYWORD = "user.midas.meta.subject.keyword"
 PART = ".assetfs-"
+
+
+def described(case: str) -> Story:
+    """Keywords: on a file before its upload, and on what the server has."""
+    return stories.described(case, KEYWORD)
+
+
+FEW = (stories.new_file, stories.replaced_twice, stories.atomic, stories.vim, stories.unlinked)
+"""One of each kind: the stories themselves are the daemon's, and are told in full with Jama."""
+STORIES = (*(one for one in stories.STORIES if one is not stories.described), described) if ALL else FEW
+POINTS, AT_ONCE = (10**6 if ALL else 3), 4
 
 _numbers = itertools.count(1)
 
@@ -53,6 +62,8 @@ def md5(data: bytes) -> str:
 class MidasRig(Rig):
     """A story with a folder of its own in the administrator's home."""
 
+    attribute = KEYWORD
+
     @property
     def client(self) -> MidasClient:
         return MidasClient.admin(self.sandbox)
@@ -75,6 +86,8 @@ class MidasRig(Rig):
                 name += " (twice)"
             form = {"items": one["item_id"], "authToken": client.token}
             tree[name] = client.http.post("/download/", data=form).content
+            values = client.call("item.getmetadata", id=one["item_id"]) if one["sizebytes"] not in ("", "0") else []
+            tree |= {f"{name}@{KEYWORD}": row["value"].encode() for row in values if row["qualifier"] == "keyword"}
         return tree
 
     def _look_at_server(self, tree: Tree) -> None:
@@ -115,7 +128,7 @@ def _tell(server: RunningSandbox, make: Callable[[str], Story], home: Path, poin
 
 
 @pytest.mark.mount
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(3600 if ALL else 400)
 @pytest.mark.parametrize("make", STORIES, ids=lambda make: make.__name__)
 def test_whenever_the_daemon_dies_nothing_is_lost(
     make: Callable[[str], Story], server: RunningSandbox, tmp_path: Path
@@ -126,7 +139,7 @@ def test_whenever_the_daemon_dies_nothing_is_lost(
     run = rig.tell(tally=tally)
     rig.prove(run)
     points = _points(run.calls, f"midas {make.__name__}", POINTS)
-    assert len(points) == POINTS
+    assert len(points) == POINTS or ALL
     with ThreadPoolExecutor(AT_ONCE) as pool:
         told = list(pool.map(lambda point: _tell(server, make, tmp_path, point), points))
     failures = [failure for failure, _ in told if failure]
