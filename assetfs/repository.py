@@ -128,6 +128,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where a browser shows it; never one that carries a secret."""
     always_decorated: bool = False
     """All siblings of this name show as `stem~<label>`, none keeps the plain name."""
+    others: bool = True
+    """False: others than those whom the server names may not read it, which mode bits then say."""
     exact_name: bool = True
     """False where `name` was completed from something else (an extension taken from another field)."""
     private: Any = None
@@ -170,6 +172,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     replace: bool = False
     replace_keeps_id: bool = False
     """A replacement keeps the node's id; otherwise `replace` returns a node with a new one."""
+    judges_conflicts: bool = False
+    """What becomes of content that was made from an older version is for `replace` to say, after a restart, too."""
     rename: bool = False
     move: bool = False
     link: bool = False
@@ -183,6 +187,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     usage: bool = False
     locate: bool = False
     recent: bool = False
+    chmod: bool = False
+    """Whether others may read a node can be changed (`set_others`)."""
     symlinks: bool = False
     """Links can be made, and removed with `remove`."""
     recall: bool = False
@@ -551,6 +557,16 @@ class Repository(ABC):
     async def set_times(self, node: Node, mtime_ns: int) -> Node:
         """Set the modification time where the server stores it."""
         raise Unsupported(f"{self.name} stores no times")
+
+    async def set_others(self, node: Node, readable: bool) -> Node:
+        """Let others than those whom the server names read a node, or no longer. Raises Forbidden, NotFound."""
+        raise Unsupported(f"{self.name} has no modes")
+
+    async def expect_writable(self, node: Node) -> None:
+        """Raises Forbidden where the credential may not change a file's content or add to a folder, before anything is
+        staged: for servers that tell rights only when they are asked. Returns where it is not known, and soon: a server
+        that cannot answer now is no reason to refuse."""
+        return
 
     async def perform(self, node: Node, verb: str, value: bytes) -> None:
         """Do what one of `capabilities.verbs` stands for; b"" where it was removed. What is known of the node and of

@@ -60,6 +60,8 @@ def describe(
     mode = _MODES[node.kind] & ~owner.umask
     if owner.read_only or not node.rights.value & _CHANGES:
         mode &= ~0o222
+    if not node.others:
+        mode &= ~0o077
     if node.kind is Kind.LINK:
         mode = 0o777
     elif node.kind is Kind.FOLDER:

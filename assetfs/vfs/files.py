@@ -26,7 +26,7 @@ from assetfs.vfs.inodes import Inode
 from assetfs.vfs.neighbours import Neighbours
 from assetfs.vfs.recalls import Readable, WaitingReader
 from assetfs.vfs.virtual import is_virtual
-from assetfs.writeback.staging import Staged
+from assetfs.writeback.staging import Staged, is_local
 
 if TYPE_CHECKING:
     from assetfs.vfs.filesystem import FileSystem
@@ -94,6 +94,8 @@ class Files:
         if (drafting := fs.within_draft(inode.node)) is not None:
             return await drafting.open(inode, writing=writing, truncate=truncate)
         if writing:
+            if not is_local(inode.node.id) and not inode.detached:
+                await fs.repository.expect_writable(inode.node)
             await fs.claims.take(inode.node)
         if fs.staged_of(inode) is None and not inode.detached:
             await fs.following.revalidate(inode)

@@ -79,9 +79,11 @@ class Telling:
             return await self.attributes(number)
         here = self.describe(inode)
         same = mode is None or stat.S_IMODE(mode) == stat.S_IMODE(here.mode)
-        same = same and uid in (None, here.uid) and gid in (None, here.gid)
-        if not same and not is_local(inode.node.id):
-            raise NotPermitted("owner and mode of what a repository has cannot be changed")
+        same_owner = uid in (None, here.uid) and gid in (None, here.gid)
+        if not (same and same_owner) and not is_local(inode.node.id):
+            if mode is None or not same_owner or not self._fs.repository.capabilities.chmod:
+                raise NotPermitted("owner and mode of what a repository has cannot be changed")
+            await self._let_others(inode, readable=bool(mode & stat.S_IROTH))
         if size is not None:
             await self._fs.files.truncate(inode, size, handle)
         if mtime_ns is not None and inode.node.kind is Kind.FILE and not is_virtual(inode.node):
@@ -93,6 +95,14 @@ class Telling:
                 if self._fs.repository.capabilities.set_times:
                     inode.node = await self._fs.repository.set_times(inode.node, mtime_ns)
         return self.tell(inode)
+
+    async def _let_others(self, inode: Inode, *, readable: bool) -> None:
+        """The one bit that a server keeps. Raises NotPermitted for a change of others only."""
+        if readable is inode.node.others or is_virtual(inode.node):
+            raise NotPermitted("of a mode, the server keeps only whether others may read")
+        inode.node = await self._fs.repository.set_others(inode.node, readable)
+        if inode.parent is not None:
+            self._fs.folders.expire(inode.parent)
 
     def tell(self, inode: Inode) -> Attributes:
         """`describe` for the kernel, which goes by the size that it was told last."""

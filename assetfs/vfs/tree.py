@@ -94,6 +94,8 @@ class Tree:
         if (drafting := self._fs.within_draft(folder.node)) is not None:
             return await drafting.create(folder, name, mode, exclusive=exclusive, truncate=truncate)
         self._raw(name)
+        if not writeback.admission.keeps_here(folder.node.id, name):
+            await self._fs.repository.expect_writable(folder.node)
         there = await self._fs.find(folder.node, name)
         if there is not None:
             if exclusive or there.kind is not Kind.FILE:

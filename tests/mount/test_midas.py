@@ -254,6 +254,42 @@ def test_nobody_in_particular_looks_at_what_is_public(demo: RunningSandbox, tmp_
         assert error_of(lambda: report.write_bytes(b"x")) == errno.EROFS
 
 
+def test_who_may_only_read_is_told_before_a_byte_is_staged(demo: RunningSandbox, tmp_path: Path) -> None:
+    source = demo.source.replace("ada%40", demo.info["reader_email"].replace("@", "%40").partition("example")[0])
+    with mounted(source, demo.info["reader_credential"], tmp_path, *NEVER) as drive:
+        reports = drive.path / ATLAS / "Public/Reports"
+        assert (reports / "report.pdf").read_bytes()
+        demo.reset()
+        for number in range(3):
+            assert error_of(lambda name=f"{number}.txt": (reports / name).write_bytes(b"x")) == errno.EACCES  # type: ignore[misc]
+        assert error_of(lambda: (reports / "report.pdf").open("r+b")) == errno.EACCES
+        asked = [row["path"] for row in demo.listing() if "getmaxpolicy" in row["path"]]
+        assert len(asked) == 2, "the folder once, and the file"
+        assert "upload.generatetoken" not in demo.requests()["calls"]
+        assert drive.status()["uploads"]["pending"] == 0
+        (drive.path / "users/Grace_Sandbox/Private/mine.txt").write_bytes(b"x")
+        assert drive.status()["uploads"]["pending"] == 1
+
+
+def test_chmod_is_privacy_where_it_is_asked_for(demo: RunningSandbox, client: MidasClient, tmp_path: Path) -> None:
+    place = client.folder("modes")
+    item = client.item(place, "a.txt", b"one\n")
+    with mounted(demo.source, demo.credential, tmp_path, *SOON, "--chmod", "privacy", "--umask", "022") as drive:
+        folder = drive.path / HOME / "Private/modes"
+        for path, shut, ajar in ((folder / "a.txt", 0o600, 0o644), (folder, 0o700, 0o755)):
+            assert stat.S_IMODE(path.stat().st_mode) == shut
+            drive.run("chmod", "o+r", path)
+            assert stat.S_IMODE(path.stat().st_mode) == ajar
+            os.setxattr(path, "user.assetfs.refresh", b"1")
+            assert stat.S_IMODE(path.stat().st_mode) == ajar
+        assert client.call("item.get", id=item)["privacy_status"] == "0"
+        assert client.call("folder.get", id=place)["privacy_status"] == "0"
+        os.chmod(folder / "a.txt", 0o600)
+        assert client.call("item.get", id=item)["privacy_status"] == "2"
+        assert error_of(lambda: os.chmod(folder / "a.txt", 0o700)) == errno.EPERM, "there is no such right"
+        assert os.getxattr(folder / "a.txt", "user.midas.privacy") == b"Private"
+
+
 # ---- outages and conflicts -----------------------------------------------------------------------------------------
 
 
@@ -317,6 +353,27 @@ def test_a_version_that_somebody_else_wrote_meanwhile_stays(
     assert items == {"a.txt": b"theirs", ours: b"mine"}
     assert (place / ours).read_bytes() == b"mine"
     assert len(client.call("item.get", id=item)["revisions"]) == 2
+
+
+@pytest.mark.parametrize(("choice", "revisions"), [("revision", 3), ("refuse", 2)])
+def test_what_becomes_of_a_conflict_is_an_option(
+    demo: RunningSandbox, client: MidasClient, tmp_path: Path, choice: str, revisions: int
+) -> None:
+    folder = client.folder(f"conflict {choice}")
+    item = client.item(folder, "a.txt", b"old")
+    with mounted(demo.source, demo.credential, tmp_path, *NEVER, "--conflict", choice) as drive:
+        place = drive.path / HOME / f"Private/conflict {choice}"
+        with (place / "a.txt").open("r+b") as file:
+            file.write(b"mine")
+        client.put(item, "a.txt", b"theirs")
+        os.setxattr(drive.path / ".assetfs", "user.assetfs.flush", b"1")
+        assert eventually(lambda: drive.status()["uploads"]["pending"] == 0, 60)
+        assert drive.status()["uploads"]["failed"] == (choice == "refuse")
+        assert (place / "a.txt").read_bytes() == b"mine"
+        assert [one["name"] for one in client.call("folder.children", id=folder)["items"]] == ["a.txt"]
+        assert len(client.call("item.get", id=item)["revisions"]) == revisions
+        if choice == "refuse":
+            assert b"somebody else" in os.getxattr(place / "a.txt", "user.assetfs.error")
 
 
 def test_a_name_that_somebody_else_took_meanwhile_stays_theirs(

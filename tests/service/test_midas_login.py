@@ -87,5 +87,7 @@ def test_a_second_factor_is_asked_for_and_what_it_brings_is_kept(home: Home, cli
     home.run("login", "clinic", said=f"{clinic.info['password']}\n777777\n")
     assert kept(home).startswith(f"{clinic.info['password']} token:")
     private = Path(drive / "users/Ada_Sandbox/Private")
-    assert eventually(lambda: error_of(lambda: os.listdir(private)) is None, 60), "the drive takes the new one by itself"
+    assert eventually(lambda: error_of(lambda: os.listdir(private)) is None, 60), (
+        "the drive takes the new one by itself"
+    )
     home.run("umount", drive)

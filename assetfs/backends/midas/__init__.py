@@ -6,12 +6,15 @@ midas+https://ann%40example.org@host/midas     communities, and the user's own f
 from __future__ import annotations
 
 from assetfs.backends import Address, Backend, Option
-from assetfs.backends.midas.nodes import AUTO, DIR, FILE
+from assetfs.backends.midas.nodes import AUTO, DIR, FETCH, FILE, REFUSE, SYMLINK
 from assetfs.repository import Repository
 from assetfs.transport import TransportOptions
 
 REVISION, REPLACE = "revision", "replace"
-"""What a new content becomes: `overwrite`."""
+"""What a new content becomes: `overwrite`. The first is also what it becomes over somebody else's: `conflict`."""
+BESIDE = "beside"
+EPERM, PRIVACY = "eperm", "privacy"
+"""What chmod does: `chmod`."""
 
 OPTIONS = (
     Option("appname", str, "Default", "The application name that the API key belongs to."),
@@ -30,6 +33,30 @@ OPTIONS = (
         REVISION,
         "New content makes a new revision (revision), or takes the old one's place in the newest (replace).",
         choices=(REVISION, REPLACE),
+    ),
+    Option(
+        "conflict",
+        str,
+        BESIDE,
+        "What becomes of a save when somebody else has saved meanwhile: a file beside theirs (beside), a revision"
+        " behind theirs, which stays in the history (revision), or an upload that fails (refuse).",
+        choices=(BESIDE, REVISION, REFUSE),
+    ),
+    Option(
+        "links",
+        str,
+        SYMLINK,
+        "What an item is that is a web address: a symbolic link to it (symlink), a file that cannot be read (refuse),"
+        " or a file with what is there (fetch).",
+        choices=(SYMLINK, REFUSE, FETCH),
+    ),
+    Option(
+        "chmod",
+        str,
+        EPERM,
+        "Whether the right of others to read is what the server calls Public, is shown and can be changed (privacy), or"
+        " a mode cannot be changed (eperm).",
+        choices=(EPERM, PRIVACY),
     ),
 )
 

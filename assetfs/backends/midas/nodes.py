@@ -35,6 +35,8 @@ PART = ".assetfs-"
 """Names of items that are not complete: this and 32 digits."""
 AUTO, DIR, FILE = "auto", "dir", "file"
 """Of the option `items`."""
+SYMLINK, REFUSE, FETCH = "symlink", "refuse", "fetch"
+"""Of the option `links`."""
 ZIP = "application/x-zip"
 _ID = re.compile(r"([fib])([1-9]\d{0,17})")
 _MD5 = re.compile("[0-9a-f]{32}")
@@ -56,6 +58,8 @@ class Held(msgspec.Struct, frozen=True):
     """A root folder of a user or community: never deleted or moved."""
     community: int = 0
     """Of the root folder of a community."""
+    web: str = ""
+    """The address of a link that shows as a file."""
     content: bytes | None = None
     """Of a file that this machine has made."""
 
@@ -87,12 +91,17 @@ def synthetic(node: NodeId) -> Node:
 
 
 class Nodes:
-    """Makes nodes. `base` is the server's URL, `items` the option of that name."""
+    """Makes nodes. `base` is the server's URL, `items` and `links` are the options of these names; with `modes`, what
+    is private is not for others to read."""
 
-    def __init__(self, base: str, zone: tzinfo, items: str = AUTO) -> None:
+    def __init__(
+        self, base: str, zone: tzinfo, items: str = AUTO, links: str = SYMLINK, *, modes: bool = False
+    ) -> None:
         self._base = base.rstrip("/")
         self._zone = zone
         self.items = items
+        self.links = links
+        self._modes = modes
         self.communities: dict[int, Community] = {}
         """By their root folders."""
         self.homes: dict[int, str] = {}
@@ -122,6 +131,7 @@ class Nodes:
             mtime_ns=nanoseconds(record.date_update, self._zone),
             birth_ns=nanoseconds(record.date_creation, self._zone),
             rights=Rights.ALL,
+            others=self._for_others(record),
             url=f"{self._base}/{place}",
             private=Held(
                 folder=folder_id,
@@ -130,6 +140,9 @@ class Nodes:
                 community=number(community.community_id) if community is not None else 0,
             ),
         )
+
+    def _for_others(self, record: Folder | Item) -> bool:
+        return not (self._modes and is_private(record))
 
     def _common(self, record: Item) -> dict[str, Any]:
         return {
@@ -140,6 +153,7 @@ class Nodes:
             "birth_ns": nanoseconds(record.date_creation, self._zone),
             "url": f"{self._base}/item/{record.item_id}",
             "links": len(record.owningfolders) or None,
+            "others": self._for_others(record),
             "stamp": f"{record.date_update} {number(record.sizebytes)}",
         }
 
@@ -166,7 +180,7 @@ class Nodes:
                 kind=Kind.FILE, version=version, mime=ZIP, measurable=False, rights=rights, private=mine, **common
             )
         if files[0].mimetype == LINK:
-            return Node(**_link(files[0]), private=mine, **common)
+            return Node(**self._link(files[0], mine), **common)
         return Node(
             **_content(files[0]),
             private=msgspec.structs.replace(mine, id=number(files[0].bitstream_id), file=files[0].name),
@@ -182,8 +196,11 @@ class Nodes:
 
     def bitstream(self, record: Bitstream, item_id: int, *, old: bool = False) -> Node:
         """A file inside an item with several; `old`: of any revision, and never changed."""
-        link = record.mimetype == LINK
-        fields = {**_link(record)} if link else {**_content(record)}
+        mine = Held(id=number(record.bitstream_id), item=item_id)
+        if record.mimetype == LINK:
+            fields = self._link(record, Held(item=item_id))
+        else:
+            fields = {**_content(record), "private": mine}
         if old:
             fields["rights"] = Rights.READ
         return Node(
@@ -193,8 +210,24 @@ class Nodes:
             label=record.bitstream_id,
             mtime_ns=nanoseconds(record.date, self._zone),
             url=f"{self._base}/item/{item_id}",
-            private=Held(id=0 if link else number(record.bitstream_id), item=item_id),
         )
+
+    def _link(self, record: Bitstream, mine: Held) -> dict[str, Any]:
+        """The fields of a link to a web address; anything else that a server calls a link is an empty file here,
+        because it could lead anywhere on this machine. Size and checksum are what somebody said who made it."""
+        target = record.path or record.name
+        if not _URL.match(target):
+            empty = {"version": EMPTY_MD5, "digest": f"md5:{EMPTY_MD5}"}
+            return {"kind": Kind.FILE, "size": 0, **empty, "rights": Rights.READ, "private": mine}
+        if self.links == SYMLINK:
+            return {"kind": Kind.LINK, "target": target, "private": mine}
+        return {
+            "kind": Kind.FILE,
+            "version": f"url {record.bitstream_id}",
+            "measurable": False,
+            "rights": Rights.READ,
+            "private": msgspec.structs.replace(mine, web=target),
+        }
 
 
 def is_private(record: Folder | Item | Community) -> bool:
@@ -212,12 +245,3 @@ def _content(record: Bitstream) -> dict[str, Any]:
         "digest": f"md5:{record.checksum}" if known else None,
         "mime": record.mimetype or None,
     }
-
-
-def _link(record: Bitstream) -> dict[str, Any]:
-    """The fields of a link to a web address; anything else that a server calls a link is an empty file here, because
-    it could lead anywhere on this machine."""
-    target = record.path or record.name
-    if _URL.match(target):
-        return {"kind": Kind.LINK, "target": target}
-    return {"kind": Kind.FILE, "size": 0, "version": EMPTY_MD5, "digest": f"md5:{EMPTY_MD5}", "rights": Rights.READ}

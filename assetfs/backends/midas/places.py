@@ -88,6 +88,11 @@ class Places:
             self._me = await self._user(email=self._email)
         return self._me
 
+    async def administrates(self) -> bool:
+        """Whether the user is an administrator of the server, whom it lets do everything."""
+        me = await self._myself()
+        return me is not None and me.admin == "1"
+
     async def _user(self, **which: Any) -> User | None:
         """The server answers with nothing where there is none."""
         found = await self._client.call("user.get", **which)

@@ -10,20 +10,22 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from assetfs.backends import Address
-from assetfs.backends.midas import REVISION, attributes
+from assetfs.backends.midas import BESIDE, PRIVACY, REVISION, attributes
 from assetfs.backends.midas.catalogue import Catalogue
 from assetfs.backends.midas.client import Client
 from assetfs.backends.midas.downloads import Downloads
 from assetfs.backends.midas.editing import Editing
 from assetfs.backends.midas.finding import Finding
 from assetfs.backends.midas.hidden import Hidden, is_hidden, land
-from assetfs.backends.midas.nodes import AUTO, COMMUNITIES, DIR, ROOT, USERS, ZIP, Nodes, held, parse, synthetic
+from assetfs.backends.midas.nodes import AUTO, COMMUNITIES, DIR, ROOT, SYMLINK, USERS, Nodes, held, parse, synthetic
 from assetfs.backends.midas.places import Places
-from assetfs.backends.midas.revising import Revising
+from assetfs.backends.midas.privileges import Privileges
+from assetfs.backends.midas.revising import Habits, Revising
 from assetfs.backends.midas.sending import Sender
 from assetfs.backends.midas.spool import Forgetful, Spool
 from assetfs.backends.midas.tree import Tree, check_name, file_of
 from assetfs.backends.midas.uploads import Uploads
+from assetfs.backends.midas.weblinks import WebLinks
 from assetfs.backends.midas.wire import Bitstream, BitstreamInfo, Item, number
 from assetfs.repository import (
     Capabilities,
@@ -113,6 +115,8 @@ class MidasRepository(Repository):
         self._finding: Finding
         self._uploads: Uploads
         self._revising: Revising
+        self._web: WebLinks
+        self._privileges: Privileges
         self._editing: Editing
 
     @property
@@ -130,19 +134,25 @@ class MidasRepository(Repository):
         info: Info = await self._client.call("info", Info)
         options, modules = self._address.options, frozenset(info.modules)
         zone = ZoneInfo(options.get("time_zone") or "UTC")
-        self._nodes = nodes = Nodes(self._base, zone, options.get("items") or AUTO)
+        links = options.get("links") or SYMLINK
+        modes = options.get("chmod") == PRIVACY
+        self._nodes = nodes = Nodes(self._base, zone, options.get("items") or AUTO, links, modes=modes)
+        self._web = WebLinks(self._transport, self._base, links)
         self._catalogue = catalogue = Catalogue(self._client, zone, nodes)
         self._tree = tree = Tree(self._client, nodes, catalogue)
         self._hidden = Hidden(self._client, nodes, catalogue, tree, modules, self.stat)
         self._editing = Editing(self._client, catalogue, tree, self._hidden)
         self._places = Places(self._client, nodes, self._address.user or "")
+        self._privileges = Privileges(self._client, self._places)
         self._finding = Finding(self._client, nodes, self._places, self._editing, modules, self.stat)
         self._uploads = Uploads(self._client, self._sender, nodes, catalogue, tree)
-        overwrite = options.get("overwrite") or REVISION
-        self._revising = Revising(self._client, self._sender, nodes, catalogue, self._downloads, overwrite)
+        habits = Habits(options.get("overwrite") or REVISION, options.get("conflict") or BESIDE)
+        self._revising = Revising(self._client, self._sender, nodes, catalogue, self._downloads, habits)
         self.capabilities = msgspec.structs.replace(
             READING if self._client.anonymous else CAPABILITIES,
             verbs=frozenset(verb for module, verb in VERBS.items() if module in modules and not self._client.anonymous),
+            chmod=modes and not self._client.anonymous,
+            judges_conflicts=habits.conflict != BESIDE,
             usage="sizequota" in modules and not self._client.anonymous,
         )
         user = self._address.user or "nobody in particular"
@@ -198,6 +208,9 @@ class MidasRepository(Repository):
         if content is not None:
             await land(content, start, stop, sink)
             return
+        if web := held(node).web:
+            await self._web.fetch(web, start, stop, sink)
+            return
         node = await self._settled(node)
         if (node.version or "").startswith("zip "):
             await self._downloads.fetch_zip(held(node).item, start, stop, sink)
@@ -208,7 +221,7 @@ class MidasRepository(Repository):
         """A file as `stat` tells it, if it was listed only, or if the server had its bytes before it came."""
         if node.kind is not Kind.FILE or not node.id.startswith("i"):
             return node
-        if node.version is not None and (held(node).id or not node.size or node.mime == ZIP):
+        if node.version is not None and (held(node).id or not node.size):
             return node
         now = await self.stat(node.id)
         if node.version not in (None, now.version):
@@ -266,6 +279,17 @@ class MidasRepository(Repository):
         if kind is Kind.FOLDER and mine.item:
             raise Unsupported("there are no folders in an item")
         check_name(name)
+
+    async def expect_writable(self, node: Node) -> None:
+        if not is_hidden(node.id) and node.private is not None:
+            await self._privileges.expect_writable(node)
+
+    async def set_others(self, node: Node, readable: bool) -> Node:
+        self._changeable(node)
+        if not self.capabilities.chmod:
+            raise Unsupported("chmod=privacy is not set")
+        await self._editing.set_metadata(node, {attributes.PRIVACY: b"Public" if readable else b"Private"})
+        return msgspec.structs.replace(node, others=readable)
 
     async def create_folder(self, folder: Node, name: str) -> Node:
         self.admit(folder, name, Kind.FOLDER)
@@ -345,6 +369,8 @@ class MidasRepository(Repository):
 
     async def symlink(self, folder: Node, name: str, target: str, to: Node | None) -> Node:
         self._changeable(folder)
+        if self._nodes.links != SYMLINK:
+            raise Unsupported("with this option links, there are no symbolic links")
         if urlsplit(target).scheme.lower() not in ("http", "https") or not urlsplit(target).netloc:
             raise Unsupported("a link on a Midas Server leads to a web address and nowhere else")
         self.admit(folder, name, Kind.LINK)

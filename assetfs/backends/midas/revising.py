@@ -9,6 +9,10 @@ later try how far this one came.
 
     nothing -> base and token recorded -> bytes on the server -> files and metadata copied, or the old file deleted
 
+What somebody else has saved meanwhile is never overwritten unseen: it is a Conflict, and the mount keeps ours beside
+it; or, as the option `conflict` says, Busy; or ours becomes the revision behind theirs, which stays in the history. In
+place there is none, and so no such choice.
+
 The server has no comparison: whose revision is newest is looked at before the first byte, again before the last one
 of a large file, and afterwards. Who was faster in between wins: our revision goes again.
 """
@@ -21,18 +25,33 @@ from typing import Any
 
 import msgspec
 
-from assetfs.backends.midas import REPLACE, REVISION
+from assetfs.backends.midas import BESIDE, REPLACE, REVISION
 from assetfs.backends.midas.catalogue import Catalogue
 from assetfs.backends.midas.client import Client
 from assetfs.backends.midas.downloads import Downloads
-from assetfs.backends.midas.nodes import Nodes, held
+from assetfs.backends.midas.nodes import REFUSE, Nodes, held
 from assetfs.backends.midas.sending import Sender
 from assetfs.backends.midas.spool import Forgetful, Spool
 from assetfs.backends.midas.tree import file_of
 from assetfs.backends.midas.wire import EMPTY_MD5, LINK, Bitstream, Item, Revision, Value, number, read
-from assetfs.repository import Conflict, Forbidden, Kind, Ledger, Node, NotFound, Source, Unsupported
+from assetfs.repository import (
+    Busy,
+    Conflict,
+    Forbidden,
+    Kind,
+    Ledger,
+    Node,
+    NotFound,
+    Source,
+    Unsupported,
+)
 
-"""Of the option `overwrite`."""
+
+class Habits(msgspec.Struct, frozen=True):
+    """The options `overwrite` and `conflict`."""
+
+    overwrite: str = REVISION
+    conflict: str = BESIDE
 
 
 class Revising:
@@ -45,21 +64,42 @@ class Revising:
         nodes: Nodes,
         catalogue: Catalogue,
         downloads: Downloads,
-        overwrite: str = REVISION,
+        habits: Habits,
     ) -> None:
         self._client = client
         self._sender = sender
         self._nodes = nodes
         self._catalogue = catalogue
         self._downloads = downloads
-        self._in_place = overwrite == REPLACE
+        self._in_place = habits.overwrite == REPLACE
+        self._habits = habits
 
     async def replace(self, node: Node, source: Source, ledger: Ledger) -> Node:
-        if node.kind is not Kind.FILE or node.id[0] not in "ib" or (node.version or "").startswith("zip"):
+        """As the seam has it; a conflict becomes what the option says."""
+        while True:
+            try:
+                return await self._replace(node, source, ledger)
+            except Conflict as theirs:
+                if self._habits.conflict == REFUSE:
+                    raise Busy(str(theirs)) from theirs
+                if self._habits.conflict != REVISION or self._in_place:
+                    raise
+                if theirs.node is None or theirs.node.kind is not Kind.FILE:
+                    raise
+                node = theirs.node
+            await ledger.record(base=None, token=None)
+
+    async def _replace(self, node: Node, source: Source, ledger: Ledger) -> Node:
+        if (
+            node.kind is not Kind.FILE
+            or node.id[0] not in "ib"
+            or held(node).web
+            or (node.version or "").startswith("zip")
+        ):
             raise Unsupported("this cannot get new content")
         item_id, digest = held(node).item, await source.digest("md5")
         item = await self._catalogue.item(item_id, all_revisions=True)
-        again = "base" in ledger.state and _arrived(item, ledger.state) is not None
+        again = ledger.state.get("base") is not None and _arrived(item, ledger.state) is not None
         if not again:
             current = self._unchanged(node, item, ledger.state.get("base"))
             if digest == node.version:
@@ -199,7 +239,7 @@ class Revising:
 
     async def abandon(self, state: Mapping[str, Any]) -> Node | None:
         """Bytes that are there as the newest revision stay, and get what belongs to them."""
-        if "base" not in state:
+        if state.get("base") is None:
             return None
         try:
             item = await self._catalogue.item(state["item"], all_revisions=True)

@@ -145,6 +145,7 @@ class User(msgspec.Struct, frozen=True):
     firstname: str
     lastname: str
     folder_id: str
+    admin: str = ""
 
 
 class Value(msgspec.Struct, frozen=True, gc=False):
