@@ -424,6 +424,10 @@ class Repository(ABC):
         """The hidden nodes of a folder that are worth listing, for `--show-virtual`. Called once per opendir."""
         return ()
 
+    def hides(self, folder: Node, name: str) -> bool:
+        """Whether what is made under this name becomes a hidden node: then it is not listed here either. No I/O."""
+        return False
+
     async def locate(self, node: NodeId) -> Sequence[Sequence[Node]]:
         """Every way from the root to a node: chains of nodes, the root left out, the node itself last."""
         raise Unsupported(f"{self.name} cannot locate nodes")

@@ -13,7 +13,7 @@ import msgspec
 import trio
 
 from assetfs.content.store import ContentStore
-from assetfs.names import LIMIT
+from assetfs.names import LIMIT, decode
 from assetfs.repository import Availability, Change, Kind, Node, NotFound, Repository, Usage
 from assetfs.vfs.attributes import Attributes, Ownership
 from assetfs.vfs.changes import Changes
@@ -231,7 +231,9 @@ class FileSystem:
             entries = listing.entries if listing is not None else []
             if self.writeback is not None:
                 begun = listing.fetched if listing is not None else 0.0
-                entries = self.writeback.overlay.merge(inode.node.id, entries, begun)
+                entries = self.writeback.overlay.merge(
+                    inode.node.id, entries, begun, lambda name: self.repository.hides(inode.node, decode(name))
+                )
             if self.drafting is not None and (drafts := self.drafting.drafts.within(inode.node.id)):
                 entries = [entry for entry in entries if entry[0] not in drafts]
                 entries += [(name, await self.drafting.handover.top(draft)) for name, draft in list(drafts.items())]

@@ -143,8 +143,15 @@ class Overlay:
         known = self._newest.get(node.id)
         return known[1] if known is not None and known[0] >= begun else node
 
-    def merge(self, folder: NodeId, listed: list[tuple[bytes, Node]], begun: float) -> list[tuple[bytes, Node]]:
-        """A folder's entries as they are here; those that were listed come from a listing that was begun then."""
+    def merge(
+        self,
+        folder: NodeId,
+        listed: list[tuple[bytes, Node]],
+        begun: float,
+        hides: Callable[[bytes], bool] = lambda name: False,
+    ) -> list[tuple[bytes, Node]]:
+        """A folder's entries as they are here; those that were listed come from a listing that was begun then. What
+        was done here under a name that `hides` is left out."""
         there = self._folders.get(folder)
         if self._newest:
             listed = [(name, self.newest(node, begun)) for name, node in listed]
@@ -161,4 +168,4 @@ class Overlay:
                 merged.append((name, node))
             elif not _may_be(there.staged.get(name), node):
                 merged.append((decorate(name, node.label), node))
-        return [*merged, *placed.items()]
+        return [*merged, *((name, node) for name, node in placed.items() if not hides(name))]

@@ -20,12 +20,14 @@ from typing import Any
 from tests.benchmarks.contenders import CONTENDERS, Contender, Place
 from tests.benchmarks.processes import cpu_seconds, output, resident_mb
 from tests.benchmarks.servers import FAR, LARGE, MANY, NEAR, SMALL, VERY_MANY, Servers, Way
-from tests.mounts import WHOEVER, User, mounted
-from tests.sandboxes import start_sandbox
+from tests.mounts import WHOEVER, Mounted, User, mounted
+from tests.sandboxes import RunningSandbox, start_sandbox
 
 READER = Path(__file__).with_name("reader.py")
 WRITER = Path(__file__).with_name("writer.py")
 PROGRAM = (sys.executable, "-m", "assetfs")
+LOOKS = 20
+"""Changes of somebody else that are waited for; the median is shown."""
 LONGEST = 150.0
 """Seconds after which a command that is timed counts as failed."""
 
@@ -225,7 +227,26 @@ def find_show(visit: Visit) -> dict[str, float]:
         visit.facts["daemon_memory_mb"] = round(resident_mb(mount.pid), 1)
         again, printed = visit.timed("find", mount.path)
         expect(printed.count(b"\n"), visit.facts["entries"], "entries")
-        return {"find-show": cold, "find-show-again": again}
+        return {"find-show": cold, "find-show-again": again, "show-change": 1000 * _seen_after(server, mount)}
+
+
+def _seen_after(server: RunningSandbox, mount: Mounted) -> float:
+    """Seconds until `ls` in a folder that was listed already has what somebody else has just made there."""
+    project = next(iter(os.listdir(mount.path)))
+    place, took = mount.path / project, []
+    for number in range(LOOKS):
+        os.listdir(place)
+        begun = time.monotonic()
+        answer = server.http.post(
+            f"{server.root_url}/api/projects/{project}/folders",
+            headers={"X-Api-Key": server.credential},
+            json={"name": f"seen{number}", "folderType": "Folder"},
+        )
+        expect(answer.status_code, 201, "status")
+        while f"seen{number}" not in os.listdir(place):
+            time.sleep(0.001)
+        took.append(time.monotonic() - begun)
+    return statistics.median(took)
 
 
 @dataclass(frozen=True)
@@ -295,6 +316,7 @@ WORKS = (
         (
             Row("find-show", "find, an AYON project of 50,000 entries", "s", (NEAR,)),
             Row("find-show-again", "  again", "s", (NEAR,)),
+            Row("show-change", "  a folder that somebody else makes, until ls has it", "ms", (NEAR,)),
         ),
         OURS,
     ),

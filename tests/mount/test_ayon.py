@@ -149,7 +149,10 @@ def test_pictures_and_links(drive: Mounted, studio: Studio, shot: Shot) -> None:
     thumbnail = shot.path / ".thumbnail.png"
     assert not thumbnail.exists()
     thumbnail.write_bytes(PNG)
+    assert thumbnail.read_bytes() == PNG
+    assert os.listdir(shot.path) == ["@products"], "hidden, on its way as well"
     assert eventually(lambda: studio.get("folder", shot.folder).get("thumbnailId"), seconds=60)
+    assert os.listdir(shot.path) == ["@products"]
     links = shot.model / "v001" / ".links" / "reference.out"
     os.symlink("../../../v002", links / "lead")
     assert os.listdir(links) == ["lead"]

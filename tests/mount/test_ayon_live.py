@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,19 @@ def attribute(show: Mounted, path: str, name: str) -> str:
     return os.getxattr(show.path / path, f"user.ayon.{name}").decode()
 
 
+@contextmanager
+def by_events(show: Mounted, most: int) -> Iterator[None]:
+    """What is waited for inside has come by events of the stream, and by nothing else, and has cost so many requests at
+    most. Nothing else could tell: all that the mount has is good for an hour."""
+    before, asked = dict(show.status()["changes"]["counts"]), show.requests()
+    yield
+    after = dict(show.status()["changes"]["counts"])
+    lost = ("gaps", "broken")
+    assert [after.get(name) for name in lost] == [before.get(name) for name in lost]
+    assert sum(after.values()) - after.get("listed_again", 0) > sum(before.values()) - before.get("listed_again", 0)
+    assert show.requests() - asked <= most
+
+
 def id_of(show: Mounted, path: str) -> str:
     return attribute(show, path, "id")
 
@@ -71,29 +85,36 @@ def shows(show: Mounted, path: str, *names: str) -> bool:
 def test_a_folder_that_is_made_renamed_moved_and_deleted(show: Mounted, colleague: OfficialClient) -> None:
     assert "sh0040" not in entries(show, "demo/shots/sq010")
     assert not (show.path / "demo/shots/sq010/sh0040").exists()
-    sequence = id_of(show, "demo/shots/sq010")
-    made = colleague.create_folder(PROJECT, "sh0040", folder_type="Shot", parent_id=sequence)
-    assert eventually(lambda: shows(show, "demo/shots/sq010", "sh0040"))
-    assert eventually(lambda: (show.path / "demo/shots/sq010/sh0040").is_dir())
-    colleague.update_folder(PROJECT, made, name="sh0050")
-    assert eventually(lambda: "sh0040" not in entries(show, "demo/shots/sq010"))
-    assert eventually(lambda: shows(show, "demo/shots/sq010", "sh0050"))
-    colleague.update_folder(PROJECT, made, parent_id=id_of(show, "demo/shots"))
-    assert eventually(lambda: shows(show, "demo/shots", "sh0050"))
-    assert eventually(lambda: "sh0050" not in entries(show, "demo/shots/sq010"))
-    colleague.delete_folder(PROJECT, made)
-    assert eventually(lambda: "sh0050" not in entries(show, "demo/shots"))
-    assert eventually(lambda: not (show.path / "demo/shots/sh0050").exists())
+    sequence, shots = id_of(show, "demo/shots/sq010"), id_of(show, "demo/shots")
+    with by_events(show, most=4):
+        made = colleague.create_folder(PROJECT, "sh0040", folder_type="Shot", parent_id=sequence)
+        assert eventually(lambda: shows(show, "demo/shots/sq010", "sh0040"))
+        assert eventually(lambda: (show.path / "demo/shots/sq010/sh0040").is_dir())
+    with by_events(show, most=4):
+        colleague.update_folder(PROJECT, made, name="sh0050")
+        assert eventually(lambda: "sh0040" not in entries(show, "demo/shots/sq010"))
+        assert eventually(lambda: shows(show, "demo/shots/sq010", "sh0050"))
+    with by_events(show, most=4):
+        colleague.update_folder(PROJECT, made, parent_id=shots)
+        assert eventually(lambda: shows(show, "demo/shots", "sh0050"))
+        assert eventually(lambda: "sh0050" not in entries(show, "demo/shots/sq010"))
+    with by_events(show, most=4):
+        colleague.delete_folder(PROJECT, made)
+        assert eventually(lambda: "sh0050" not in entries(show, "demo/shots"))
+        assert eventually(lambda: not (show.path / "demo/shots/sh0050").exists())
 
 
 def test_attributes_own_and_inherited(show: Mounted, colleague: OfficialClient) -> None:
     path = "demo/shots/sq010/sh0020"
     assert (attribute(show, path, "status"), attribute(show, path, "attrib.fps")) == ("Not ready", "24.0")
-    colleague.update_folder(PROJECT, id_of(show, path), status="In progress", tags=["night"])
-    assert eventually(lambda: attribute(show, path, "status") == "In progress")
-    assert eventually(lambda: os.getxattr(show.path / path, "user.xdg.tags") == b"night")
-    colleague.update_folder(PROJECT, id_of(show, "demo/shots/sq010"), attrib={"fps": 48.0})
-    assert eventually(lambda: attribute(show, path, "attrib.fps") == "48.0")
+    here, above = id_of(show, path), id_of(show, "demo/shots/sq010")
+    with by_events(show, most=4):
+        colleague.update_folder(PROJECT, here, status="In progress", tags=["night"])
+        assert eventually(lambda: attribute(show, path, "status") == "In progress")
+        assert eventually(lambda: os.getxattr(show.path / path, "user.xdg.tags") == b"night")
+    with by_events(show, most=4):
+        colleague.update_folder(PROJECT, above, attrib={"fps": 48.0})
+        assert eventually(lambda: attribute(show, path, "attrib.fps") == "48.0")
 
 
 def upload(colleague: OfficialClient, tmp_path: Path, content: bytes) -> dict[str, Any]:

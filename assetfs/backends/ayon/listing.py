@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from assetfs.backends.ayon import naming, nodes
 from assetfs.backends.ayon.ids import ENTITIES, ROOT, Ref, parse
 from assetfs.backends.ayon.linking import Linking
-from assetfs.backends.ayon.pictures import Pictures
+from assetfs.backends.ayon.pictures import PLURAL, Pictures
 from assetfs.backends.ayon.queries import LISTED, Ask
 from assetfs.backends.ayon.studio import Studio
 from assetfs.backends.ayon.wire import Folder, Product, ProjectRow, Projects, Representation, Task, Version
@@ -157,6 +157,18 @@ class Tree:
         if name in (naming.LINKS, naming.LISTS):
             return self._linking.hidden(ref, name)
         raise NotFound(f"there is no {name}")
+
+    def hidden_entries(self, folder: Node) -> list[Node]:
+        """What of that is worth listing: what can be told without a question."""
+        ref, row = parse(folder.id), folder.private.row
+        found = [self._pictures.review(ref)] if ref.what == "version" else []
+        if ref.what == ROOT:
+            found.append(self._linking.hidden(ref, naming.LISTS))
+        if ref.what in ENTITIES and folder.kind is Kind.FOLDER:
+            found.append(self._linking.hidden(ref, naming.LINKS))
+            if row is not None and row.thumbnail_id is not None and ref.what in PLURAL:
+                found.append(self._pictures.thumbnail(ref, row))
+        return found
 
     # ---- ways -----------------------------------------------------------------------------------------------------
 

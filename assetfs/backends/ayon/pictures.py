@@ -67,7 +67,7 @@ class Pictures:
         if name == naming.REVIEW:
             if ref.what != "version":
                 raise NotFound("only versions have reviewables")
-            return _review(ref)
+            return self.review(ref)
         if ref.what not in WITH_THUMBNAIL:
             raise NotFound("no thumbnails here")
         key = (ref.what, ref.id or ref.project, name.rpartition(".")[2])
@@ -79,7 +79,7 @@ class Pictures:
             return await self._thumbnail(ref)
         if ref.what == "review":
             await self._studio.row(ref, "version")
-            return _review(ref)
+            return self.review(ref)
         for node in await self.reviewables(ref):
             if node.id == ref.node:
                 return node
@@ -90,24 +90,21 @@ class Pictures:
         if what not in WITH_THUMBNAIL or extension not in ("png", "jpg"):
             raise NotFound("there is no such node")
         row: Any = None
-        marker = ""
         if what != "project":
             row = await self._studio.row(Ref(what, ref.project, (id_,)))
-            marker = f"{row.thumbnail_id}-{row.thumbnail_hash}-{row.updated_at}"
         if row is None or (row.thumbnail_id is None and what != "version"):
             await self._content(ref)  # a folder's may be that of its latest reviewable; a project's is told nowhere
         elif row.thumbnail_id is None:
             raise NotFound("there is no thumbnail")
-        return Node(
-            id=ref.node,
-            kind=Kind.FILE,
-            name=f".thumbnail.{extension}",
-            version=marker or None,
-            measurable=False,
-            rights=Rights.READ | Rights.WRITE if what != "project" else Rights.READ,
-            private=nodes.Of(id=id_, ref=ref, row=row),
-            **(nodes.times(row) if row is not None else {}),
-        )
+        return _picture(ref, row)
+
+    def review(self, version: Ref) -> Node:
+        """`.review` of a version."""
+        return nodes.folder_like(Ref("review", version.project, (version.id,)), naming.REVIEW)
+
+    def thumbnail(self, owner: Ref, row: Any) -> Node:
+        """`.thumbnail.png` of an entity that has one."""
+        return _picture(Ref("thumbnail", owner.project, (owner.what, owner.id, "png")), row)
 
     async def reviewables(self, ref: Ref) -> list[Node]:
         """The reviewables of a version. Raises NotFound."""
@@ -244,5 +241,16 @@ def header(name: str) -> str:
     return _HEADER.sub("_", name).encode().decode("latin-1")
 
 
-def _review(ref: Ref) -> Node:
-    return nodes.folder_like(Ref("review", ref.project, (ref.id,)), naming.REVIEW)
+def _picture(ref: Ref, row: Any) -> Node:
+    """A thumbnail; `row` None: a project's, of which nobody tells when it changes."""
+    what, id_, extension = ref.key
+    return Node(
+        id=ref.node,
+        kind=Kind.FILE,
+        name=f".thumbnail.{extension}",
+        version=f"{row.thumbnail_id}-{row.thumbnail_hash}-{row.updated_at}" if row is not None else None,
+        measurable=False,
+        rights=Rights.READ | Rights.WRITE if what != "project" else Rights.READ,
+        private=nodes.Of(id=id_, ref=ref, row=row),
+        **(nodes.times(row) if row is not None else {}),
+    )

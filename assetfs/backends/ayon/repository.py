@@ -8,7 +8,7 @@ from typing import Any
 import trio
 
 from assetfs.backends import Address
-from assetfs.backends.ayon import attributes
+from assetfs.backends.ayon import attributes, naming
 from assetfs.backends.ayon.arranging import Arranging
 from assetfs.backends.ayon.client import Client
 from assetfs.backends.ayon.downloads import fetch_local
@@ -17,7 +17,7 @@ from assetfs.backends.ayon.events import follow
 from assetfs.backends.ayon.ids import parse
 from assetfs.backends.ayon.linking import Linking
 from assetfs.backends.ayon.listing import Tree, root
-from assetfs.backends.ayon.pictures import Pictures
+from assetfs.backends.ayon.pictures import PLURAL, Pictures
 from assetfs.backends.ayon.roots import mapping
 from assetfs.backends.ayon.studio import Choices, Studio
 from assetfs.backends.ayon.wire import Attributes, Info, Me
@@ -121,6 +121,12 @@ class AyonRepository(Repository):
 
     async def hidden(self, folder: Node, name: str) -> Node:
         return await self._tree.hidden(folder, name)
+
+    async def hidden_entries(self, folder: Node) -> Sequence[Node]:
+        return self._tree.hidden_entries(folder)
+
+    def hides(self, folder: Node, name: str) -> bool:
+        return name in naming.THUMBNAILS and parse(folder.id).what in PLURAL
 
     async def stat(self, node: NodeId) -> Node:
         return await self._tree.stat(node)

@@ -26,6 +26,20 @@ from tests.contract.doubles import Book, Collected, Held, fetched
 from tests.contract.test_reading import listed
 
 
+async def test_what_is_hidden_can_be_listed_where_that_is_wanted(
+    studio: Studio, repository: Repository, product: Node, place: Node
+) -> None:
+    assert [node.name for node in await repository.hidden_entries(await repository.root())] == [".lists"]
+    assert [node.name for node in await repository.hidden_entries(place)] == [".links"]
+    thumbnail = await repository.upload(place, ".thumbnail.png", Held(PNG), Book())
+    folder = await repository.stat(place.id)
+    assert await repository.hidden_entries(folder) == [await repository.hidden(folder, ".links"), thumbnail]
+    version = await repository.stat(f"version.{studio.project}.{studio.version(1, id_of(product))}")
+    assert [node.name for node in await repository.hidden_entries(version)] == [".review", ".links"]
+    assert repository.hides(version, ".thumbnail.png")
+    assert not repository.hides(version, ".hidden.png")
+
+
 async def test_reviewables(world: AyonWorld, studio: Studio, repository: Repository, product: Node) -> None:
     version = await repository.stat(f"version.{studio.project}.{studio.version(1, id_of(product))}")
     review = await repository.hidden(version, ".review")
