@@ -24,8 +24,8 @@ LOCAL_ONLY = (
     *("*.tmp", "*.part", "*.crdownload", "sed??????", ".*.??????", "*-journal", "*-wal", "*-shm", ".git"),
 )
 """What editors, desktops and kernels drop beside files, and no repository wants."""
-BACKUPS = ("*~", "*.bak", "*.orig", "#*#")
-"""What editors rename an original to while they write the new one."""
+BACKUPS = ("*~", "*.bak", "*.orig", "#*#", "*_original", "*.blend1")
+"""What programs rename an original to while they write the new one; the last two are ExifTool's and Blender's."""
 
 
 Parser = Callable[[str], Any]

@@ -23,7 +23,15 @@ from assetfs.content.keeping import Keeper
 from assetfs.content.segment import Segment, State
 from assetfs.content.verify import Verdict
 from assetfs.content.window import INITIAL, REQUEST
-from assetfs.repository import Node, Offline, ProtocolViolation, RepositoryError, Unavailable, VersionChanged
+from assetfs.repository import (
+    Node,
+    NotFound,
+    Offline,
+    ProtocolViolation,
+    RepositoryError,
+    Unavailable,
+    VersionChanged,
+)
 
 if TYPE_CHECKING:
     from assetfs.content.store import ContentStore
@@ -112,7 +120,7 @@ class Content:
             return b""
         while True:
             if self.doomed:
-                raise ProtocolViolation(f"the bytes of {self.node.id} do not fit the digest that the server gives")
+                raise await self._why_doomed()
             missing = self._first_missing(start, stop)
             if missing is None:
                 with self._pinned(start, stop):
@@ -135,6 +143,19 @@ class Content:
                 self._trim(segment)
                 if error is not None:
                     raise error
+
+    async def _why_doomed(self) -> RepositoryError:
+        """Bytes that do not fit the digest are mostly another version's, where no answer tells versions apart."""
+        try:
+            now = await self.store.repository.stat(self.node.id)
+        except NotFound:
+            now = None
+        if now is not None and now.version == self.node.version:
+            return ProtocolViolation(f"the bytes of {self.node.id} do not fit the digest that the server gives")
+        if not self.stale:
+            self.stale = True
+            self.store.changed(self.node)
+        return VersionChanged(f"{self.node.id} was replaced on the server")
 
     def _pause(self, position: int) -> None:
         """Raise again what a fetch of this byte has raised a moment ago."""

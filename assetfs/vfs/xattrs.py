@@ -130,7 +130,7 @@ class Xattrs:
             name, value = alias.attribute, stored(alias, value)
         staged = self._staged(inode)
         if staged is not None and is_local(staged.id):
-            self._set_staged(staged, name, value)
+            self._set_staged(inode, staged, name, value)
             return
         if name in capabilities.verbs:
             await self.perform(inode, name, value)
@@ -182,13 +182,14 @@ class Xattrs:
         if value is None or value != now:
             raise NotPermitted(f"{name} is read-only")
 
-    def _set_staged(self, staged: Staged, name: str, value: bytes | None) -> None:
+    def _set_staged(self, inode: Inode, staged: Staged, name: str, value: bytes | None) -> None:
         """An attribute of a file that the server does not have yet."""
         attributes = staged.entry.attributes
         if value is None:
-            if name not in attributes:
+            if name in attributes:
+                del attributes[name]
+            elif name not in self._facts(inode):  # what it shows of itself is listed: rsync -X takes it away
                 raise NoAttribute(name)
-            del attributes[name]
         elif self._can_be_set(name):
             self._repository.admit_metadata({name: value})
             attributes[name] = value

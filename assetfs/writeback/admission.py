@@ -15,7 +15,12 @@ from assetfs.writeback.journal import Entry
 from assetfs.writeback.localnames import Patterns
 from assetfs.writeback.staging import is_local
 
-TEMPORARY = Patterns(("*.*.??????", "*.o??????", "*~", "#*#", "~$*", "zi??????", "*.tmp*", "*.new", "*.swp", "*.lock"))
+TEMPORARY = Patterns(
+    (
+        *("*.*.??????", "*.o??????", "*~", "#*#", "~$*", "zi??????", "*.tmp*", "*.new", "*.swp", "*.lock"),
+        *("*_exiftool_tmp", "*.blend@"),
+    )
+)
 """Names that programs give to a file that they will rename."""
 
 

@@ -231,7 +231,7 @@ def test_content_that_is_replaced_while_it_is_open(drive: Drive, change: int) ->
 
 
 def test_content_that_is_replaced_by_as_many_bytes(drive: Drive) -> None:
-    """A download does not tell one version from the other, only a listing does."""
+    """A download does not tell one version from the other; a listing does, or a question between two downloads."""
     old, new = pattern(22), pattern(23)
     path, number = drive.put(old)
     with path.open("rb", buffering=0) as file:
@@ -248,6 +248,16 @@ def test_content_that_is_replaced_by_as_many_bytes(drive: Drive) -> None:
     assert path.stat().st_ino == before.st_ino
     wire.replace(drive.server, number, old, "old.bin")
     assert eventually(lambda: path.read_bytes() == old), "and back again"
+
+
+def test_content_that_was_replaced_by_as_many_bytes_before_it_was_opened(drive: Drive) -> None:
+    """Its bytes do not fit the digest that was listed: that is another version, not damage."""
+    for size in (5_000, 3 << 20):
+        new = pattern(25, size)
+        path, number = drive.put(pattern(24, size), f"page-{size}.bin")
+        wire.replace(drive.server, number, new, "new.bin")
+        assert error_of(path.read_bytes) in (errno.ESTALE, None)
+        assert path.read_bytes() == new, "the folder was listed anew"
 
 
 def test_every_version_is_read_whole_while_the_file_is_replaced_again_and_again(drive: Drive) -> None:

@@ -271,6 +271,14 @@ def test_copies_carry_the_attributes_out_and_back(desk: Desk, asset: Path, out: 
     assert values(desk, "copy.txt") == {"creator": ["Ada", "Ann"]}
 
 
+def test_rsync_with_attributes_copies_in_what_has_none(desk: Desk, tmp_path: Path) -> None:
+    """It takes away what its own new file shows: `user.assetfs.id`, `.state`, `.cached`."""
+    (tmp_path / "plain.txt").write_bytes(fresh())
+    desk.run("rsync", "-aX", tmp_path / "plain.txt", "./")
+    desk.flush()
+    assert error_of(lambda: os.removexattr(desk / "plain.txt", "user.assetfs.id")) == errno.EPERM
+
+
 def test_rsync_with_attributes_onto_the_same_files_changes_nothing(desk: Desk, asset: Path, tmp_path: Path) -> None:
     described(desk, asset)
     desk.run("rsync", "-aX", "./", tmp_path)

@@ -154,6 +154,14 @@ def photoshop(folder: Path, content: bytes) -> None:
     (folder / f"{NAME}.bak").unlink()
 
 
+def exiftool(folder: Path, content: bytes) -> None:
+    """The new one beside it, the original moved to a backup that stays, the new one in its place."""
+    write(folder / f"{NAME}_exiftool_tmp", content)
+    (folder / NAME).rename(folder / f"{NAME}_original")
+    (folder / f"{NAME}_exiftool_tmp").rename(folder / NAME)
+    (folder / f"{NAME}_original").unlink()
+
+
 def rsync_like(folder: Path, content: bytes) -> None:
     write(folder / f".{NAME}.Xy12Zq", content)
     os.utime(folder / f".{NAME}.Xy12Zq", (1_700_000_000, 1_700_000_000))
@@ -172,6 +180,7 @@ WAYS: tuple[Callable[[Path, bytes], None], ...] = (
     kde,
     gimp,
     photoshop,
+    exiftool,
     rsync_like,
 )
 

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlunsplit
 
 import trio
+from cachetools import LRUCache
 
 from assetfs.backends import Address
 from assetfs.backends.jama import attributes
@@ -41,6 +42,7 @@ from assetfs.repository import (
     NodeId,
     NotAuthenticated,
     NotFound,
+    Offline,
     Page,
     ProtocolViolation,
     Repository,
@@ -48,8 +50,16 @@ from assetfs.repository import (
     Rights,
     Sink,
     Source,
+    Unavailable,
+    VersionChanged,
 )
 from assetfs.transport import Transport, TransportOptions
+
+BELIEVED = 5.0
+"""Seconds for which the ranges of one content are taken to be of one version without a question."""
+
+ANSWER = 5.0
+"""Seconds that the question may hold a download: the server's database may be busy with one slow call."""
 
 PIECE = 200
 """Nodes that are made between two checkpoints: well under a millisecond."""
@@ -75,6 +85,7 @@ class JamaRepository(Repository):
         self._replacing: Replacing
         self._editing: Editing
         self._types: FileTypes
+        self._believed: LRUCache[tuple[NodeId, str | None], float] = LRUCache(1000)
 
     @property
     def requests(self) -> Mapping[str, int]:
@@ -169,7 +180,22 @@ class JamaRepository(Repository):
         if node.version is None:
             sink.total(0)
             return
+        await self._same_version(node)
         await self._downloads.fetch(mine.id, node.size, start, stop, sink, mine.urls)
+
+    async def _same_version(self, node: Node) -> None:
+        """Ask now and then, between the ranges of one content, whether it is still the one: no answer to a range says
+        so, and new content often has the old one's size (a page that was scanned again). Raises VersionChanged."""
+        if trio.current_time() - self._believed.setdefault((node.id, node.version), trio.current_time()) <= BELIEVED:
+            return
+        self._believed[node.id, node.version] = trio.current_time()
+        with trio.move_on_after(ANSWER):
+            try:
+                now = await self.stat(node.id)
+            except (NotFound, Forbidden, Offline, Unavailable):
+                return  # what is deleted can still be downloaded; for the rest the download itself answers
+            if now.version != node.version:
+                raise VersionChanged(f"{node.id} was replaced on the server")
 
     async def measure(self, nodes: Sequence[Node]) -> Mapping[NodeId, int]:
         sizes: dict[NodeId, int] = {}

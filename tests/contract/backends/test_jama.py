@@ -22,6 +22,7 @@ from assetfs.repository import (
     Rights,
     Unavailable,
     Unsupported,
+    VersionChanged,
 )
 from tests.contract.backends.jama import JamaWorld
 from tests.contract.doubles import Book, Held, fetched
@@ -146,6 +147,35 @@ async def test_a_user_who_sees_a_part(demo_sandbox: RunningSandbox, fresh: Fresh
             if node.kind is Kind.FILE:
                 assert (await fetched(repository, node)).size is not None
     await repository.close()
+
+
+# ---- versions -----------------------------------------------------------------------------------------------------
+
+
+async def test_ranges_of_two_versions_are_not_mixed_though_their_sizes_are_equal(
+    world: JamaWorld, repository: Repository, area: Node, fresh: Fresh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = fresh(100), fresh(100)
+    node = msgspec.structs.replace(await repository.stat(world.put(area.id, "page.tif", old)), size=100)
+    assert (await fetched(repository, node, 0, 50)).content == old[:50]
+    before = len(world.requests())
+    assert (await fetched(repository, node, 50, 60)).content == old[50:60]
+    assert len(world.requests()) == before + 1, "no question within seconds"
+    world.overwrite(node.id, new)
+    monkeypatch.setattr("assetfs.backends.jama.repository.BELIEVED", 0.0)
+    with pytest.raises(VersionChanged):
+        await fetched(repository, node, 60, 100)
+
+
+async def test_what_was_deleted_is_read_to_its_end(
+    world: JamaWorld, repository: Repository, area: Node, fresh: Fresh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = fresh(100)
+    node = msgspec.structs.replace(await repository.stat(world.put(area.id, "page.tif", content)), size=100)
+    assert (await fetched(repository, node, 0, 50)).content == content[:50]
+    world.call("delete_resource", int(node.id[1:]))
+    monkeypatch.setattr("assetfs.backends.jama.repository.BELIEVED", 0.0)
+    assert (await fetched(repository, node, 50, 100)).content == content[50:]
 
 
 # ---- listings and budgets -----------------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ async def test_a_large_file_on_a_fast_way_is_hashed_from_the_disk_and_still_refu
             await good.content.keeper.settled.wait()
         assert good.content.keeper.verdict is Verdict.GOOD
         good.close()
-        library.data = library.data[::-1]
+        library.data, library.version = library.data[::-1], "2"
         bad = await Reader.open(store, wrong)
         await read_all(bad)
         while bad.content.keeper.verdict is Verdict.OPEN:

@@ -44,6 +44,7 @@ class Library(Repository):
 
     def __init__(self, data: bytes, piece: int = 256 << 10) -> None:
         self.data = data
+        self.version = "1"
         self.piece = piece
         self.fetches: list[tuple[int, int]] = []
         self.cancelled = 0
@@ -73,7 +74,7 @@ class Library(Repository):
         raise NotImplementedError
 
     async def stat(self, node: NodeId) -> Node:
-        raise NotImplementedError
+        return self.node(version=self.version)
 
     async def metadata(self, nodes: Sequence[Node]) -> Mapping[NodeId, Mapping[str, object]]:  # type: ignore[override]
         raise NotImplementedError
