@@ -55,6 +55,8 @@ class Records:
         self._answers: LRUCache[str, str] = LRUCache(KEPT)
         self.moment = 0
         """Goes on with every document that is noted."""
+        self.news = 0
+        """Goes on when something was changed, by us or by others: what was listed before may be old."""
         self._names: dict[str, Names] = {}
 
     def note(self, asset: Asset, *, exact: bool) -> Asset:
@@ -91,6 +93,7 @@ class Records:
         finally:
             self._underway[asset_id] -= 1
             self._underway += Counter()  # those at 0 go
+            self.news += 1
 
     def answered(self, asset_id: str, etag: str) -> None:
         """The server has answered a change of ours with this etag."""
@@ -107,6 +110,7 @@ class Records:
 
     def forget(self, asset_id: str) -> None:
         """The asset is gone."""
+        self.news += 1
         found = self._known.pop(asset_id, None)
         for names in [self._names.get(found[0].set_id)] if found else list(self._names.values()):
             if names is not None:
@@ -126,8 +130,10 @@ class Records:
 
     def unlist(self) -> None:
         """Nobody watched for a while: nothing is known of what is in sets."""
+        self.news += 1
         self._names.clear()
 
     def unlisted(self, set_id: str) -> None:
         """What is in a set is not known any more."""
+        self.news += 1
         self._names.pop(set_id, None)

@@ -154,7 +154,7 @@ class SamsRepository(Repository):
             async for page in self._finding.sets():
                 order += [node.id[1:] for node in page.nodes]
                 yield page
-            self._together.order = order
+            self._together.listed(order)
             return
         if folder.id[:1] == "v":
             yield Page(await self._renditions.children(folder.id, creating=self._creating))
@@ -164,14 +164,13 @@ class SamsRepository(Repository):
             return
         set_id = number_of(folder.id, "s")
         names = Names()
-        self._together.counts = self._watch.counts()
         async for assets, total in self._together.pages(set_id):
             if assets:
                 await self._nodes.home(set_id)
                 for asset in assets:
                     names.add(asset.id, asset.filename)
                 yield Page([self._nodes.asset(asset) for asset in assets], total)
-        if not names.by_id:
+        if not names.by_id and not (set_id in self._nodes.sets and self._together.current):
             self._nodes.set(await self._client.set(set_id))  # a search finds nothing in what is not there, too
         self._client.records.listed(set_id, names)
 

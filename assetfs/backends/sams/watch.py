@@ -64,10 +64,6 @@ class Watch:
         """Whether what others did a moment ago is known."""
         return self.listening and trio.current_time() - self._looked <= min(self._interval, LONGEST) + GRACE
 
-    def counts(self) -> dict[str, int]:
-        """How many assets each set had at the last look; empty where that is long ago."""
-        return {one: found.assets for one, found in self._counts.items()} if self.current else {}
-
     def unsure(self, asset: Asset, edit: Edit) -> None:
         """A change was answered with `asset`: look soon whether it was stored."""
         self._unsure[asset.id] = (asset.etag, edit)
@@ -157,6 +153,7 @@ class Watch:
         ):
             return []
         records.note(asset, exact=False)
+        records.news += 1
         node, folder = f"a{asset.id}", f"s{asset.set_id}"
         if known is None:
             return [Change(node=node, folder=folder, kind="created")]
