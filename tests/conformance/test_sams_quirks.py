@@ -191,6 +191,82 @@ def test_a_post_may_say_that_it_is_a_patch(server: Server) -> None:
     assert (answer.status_code, answer.json()["name"]) == (200, "b")
 
 
+JSON = {"Content-Type": "application/json"}
+NOT_UNDERSTOOD = "The browser (or proxy) sent a request that this server could not understand."
+NO_BODY = "Unknown or no Content-Type header supplied"
+ODD = (  # a request, and what the real server's code answered: the status, and one thing that its answer says
+    ("POST", "admin/sets", {"content": b"{", "headers": JSON}, 400, NOT_UNDERSTOOD),
+    ("POST", "admin/sets", {"content": b"5", "headers": JSON}, 500, "object of type 'int' has no len()"),
+    ("POST", "admin/sets", {"content": b""}, 400, NO_BODY),
+    ("PATCH", "produce/assets/{a}", {"content": b""}, 400, NO_BODY),
+    ("PATCH", "produce/assets/{a}", {"json": [1]}, 400, "'[1]' is not a document, must be a dict"),
+    ("PATCH", "produce/assets/{a}", {"json": {"tags": [{"code": 1}]}}, 400, {"tags": [0]}),
+    ("PATCH", "produce/assets/{a}", {"json": {"set_id": None}}, 400, {}),
+    ("PATCH", "produce/assets/{a}", {"json": {"binary": None}}, 400, "null value not allowed"),
+    ("PATCH", "produce/assets/{a}", {"json": {"_id": "{a}"}}, 200, "{a}"),
+    ("PATCH", "produce/assets/{a}", {"json": {"_etag": "x"}}, 200, "{a}"),
+    ("PATCH", "produce/assets/{a}", {"data": {"name": "from a form"}}, 200, "from a form"),
+    ("PATCH", "produce/assets/{a}", {"json": {"extra": {"l": [{"a.b": 1}]}}}, 200, {"l": [{"a": {"b": 1}}]}),
+    ("PATCH", "produce/assets/lock/{a}", {}, 500, "'NoneType' object has no attribute 'get'"),
+    ("PATCH", "produce/assets/lock/{b}", {"json": {}}, 500, "'NoneType' object has no attribute 'get'"),
+    ("GET", "consume/sets?where=[]", {}, 500, "'list' object has no attribute 'items'"),
+    ("GET", 'consume/sets?where={"name":{"$foo":1}}', {}, 400, NOT_UNDERSTOOD),
+    ("GET", "consume/sets?sort=rubbish(", {}, 400, NOT_UNDERSTOOD),
+    ("GET", "consume/sets?projection=[1]", {}, 400, NOT_UNDERSTOOD),
+    ("GET", "consume/assets?source=5", {}, 500, "'int' object has no attribute 'setdefault'"),
+    ("GET", 'consume/assets?source={"query":{"nope":{}}}', {}, 500, "RequestError(400, 'parsing_exception')"),
+    ("GET", "consume/assets?where=rubbish", {}, 400, NOT_UNDERSTOOD),
+    ("GET", "consume/assets?sort=5", {}, 500, "'int' object is not iterable"),
+    ("GET", 'consume/assets/{a}?projection={"name":1}', {}, 500, "'set_id'"),
+    ("GET", "consume/assets/{a}", {"headers": {"If-Modified-Since": "x"}}, 500, "time data 'x' does not match"),
+)
+
+
+@pytest.mark.parametrize(("method", "path", "given", "status", "said"), ODD)
+def test_odd_requests_are_answered_as_the_server_does(
+    server: Server, method: str, path: str, given: dict[str, Any], status: int, said: Any
+) -> None:
+    asset = made(server)
+    path = path.replace("{a}", asset["_id"]).replace("{b}", "5b" + "0" * 22)
+    given = json.loads(json.dumps(given).replace("{a}", asset["_id"])) if "json" in given else dict(given)
+    answer = call(server, method, path, asset["_etag"] if method == "PATCH" else None, **given)
+    said = said.replace("{a}", asset["_id"]) if isinstance(said, str) else json.dumps(said)
+    assert answer.status_code == status, answer.text
+    assert said in json.dumps(answer.json(), ensure_ascii=False).replace('\\"', '"'), answer.text
+
+
+def test_lists_of_sets_are_filtered_as_the_database_does(server: Server) -> None:
+    for where, names in (
+        ({"name": {"$regex": "^G", "$options": "i"}}, ["grid"]),
+        ({"$or": [{"name": "grid"}, {"name": "bucket"}]}, ["grid", "bucket"]),
+        ({"name": {"$not": {"$regex": "^g"}}}, ["bucket"]),
+        ({"_created": {"$gte": "2020-01-01T00:00:00+0000"}, "destination_name": "archive"}, ["bucket"]),
+    ):
+        path = f'consume/sets/?sort=[("_id",1)]&where={quote(json.dumps(where))}'
+        assert [one["name"] for one in call(server, "GET", path).json()["_items"]] == names, where
+    compared = call(server, "GET", 'consume/sets?where=name=="grid"&projection={"state":0}').json()["_items"]
+    assert [(one["name"], "state" in one) for one in compared] == [("grid", False)]
+
+
+def test_a_download_is_conditional_by_everything_but_ranges(server: Server) -> None:
+    path = f"consume/assets/binary/{made(server)['_id'].upper()}"
+    assert call(server, "GET", path, headers={"If-None-Match": "*"}).status_code == 304
+    assert (answer := call(server, "GET", path, headers={"If-Match": '"x"'})).status_code == 412
+    assert answer.content == b"content"
+    assert call(server, "GET", f"{path}?download=0").headers["content-disposition"] == "Inline; filename=a.txt"
+    assert "content-type" not in call(server, "GET", path, headers={"If-None-Match": "*"}).headers
+
+
+def test_types_follow_the_bytes_then_the_name(server: Server) -> None:
+    for content, filename, kind in (
+        (b"<html></html>", "a.bin", "text/html"),
+        (b'{"a": 1}', "a.bin", "application/json"),
+        (b"\0\1", "a.mp3", "audio/mpeg"),
+        (b"\0\1", "noextension", None),
+    ):
+        assert made(server, content, filename=filename)["mimetype"] == kind
+
+
 def test_the_demo_is_the_same_every_time() -> None:
     seen = []
     for _ in range(2):

@@ -18,7 +18,7 @@ import trio
 from assetfs.sandbox.connections import break_off
 from assetfs.sandbox.http import Receive, Scope, Send, answer, header, read_body, save_body, send_file, start
 from assetfs.sandbox.sams import query
-from assetfs.sandbox.sams.context import Call, Reply, Switches
+from assetfs.sandbox.sams.context import HTML, Call, Reply, Switches
 from assetfs.sandbox.sams.documents import SCHEMA, Documents
 from assetfs.sandbox.sams.errors import Refused, crashed, framework, refused
 from assetfs.sandbox.sams.multipart import boundary_of, parse
@@ -74,6 +74,9 @@ class Sams:
                 reply = await self._reply(scope, receive, Path(folder) / "body")
             except Refused as refusal:
                 reply = Reply(refusal.status, refusal.body)
+        origin = header(scope, "origin")
+        if origin is not None and not self._is_files(scope):
+            reply.headers = [*reply.headers, ("access-control-allow-origin", origin), ("vary", "Origin")]
         await self._send(reply, scope, receive, send)
 
     def _is_files(self, scope: Scope) -> bool:
@@ -84,10 +87,14 @@ class Sams:
         if line > LONGEST_LINE:
             return Reply(400, TOO_LONG, "text/html", [("connection", "close")])
         files = self._is_files(scope)
-        found = find(FILES if files else API, scope["path"])
+        path = scope["path"]
+        found = find(FILES if files else API, path if files or path == "/" else path.rstrip("/"))
         method = scope["method"]
         if method == "POST":
             method = (header(scope, "x-http-method-override") or method).upper()
+        if found is not None and method == "OPTIONS":
+            allowed = {"OPTIONS", *found[0].methods, *({"HEAD"} if "GET" in found[0].methods else ())}
+            return Reply(200, b"", HTML, [("allow", ", ".join(sorted(allowed)))])
         handler = found[0].methods.get("GET" if method == "HEAD" else method) if found else None
         if found is None or handler is None:
             status = 404 if found is None else 405
@@ -120,8 +127,12 @@ class Sams:
 
     async def _send(self, reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
         content = reply.content
+        if reply.status == 304:
+            await start(send, 304, reply.headers)
+            await send({"type": "http.response.body", "body": b""})
+            return
         if content is None:
-            kept = reply.status not in (204, 304)
+            kept = reply.status != 204
             await answer(send, reply.status, reply.body, reply.content_type, reply.headers, length=kept)
             return
         announced = ("content-length", str(content.announced))

@@ -10,13 +10,12 @@ from typing import Any
 from assetfs.sandbox.sams import content, wire
 from assetfs.sandbox.sams.context import DESTINATIONS, Call, Reply, changing, creating
 from assetfs.sandbox.sams.documents import Document, is_id
-from assetfs.sandbox.sams.errors import crashed, framework, invalid, not_inserted, refused
+from assetfs.sandbox.sams.errors import crashed, framework, invalid, not_changed, not_inserted, refused
 from assetfs.sandbox.sams.renditions import original
-from assetfs.sandbox.sams.schema import ASSET, complaints, unfolded
+from assetfs.sandbox.sams.schema import ASSET, complaints, unfolded, without_times
 
 CONSUME, PRODUCE = "consume/assets", "produce/assets"
 PARSED = ("tags", "extra")  # fields that are JSON text in a form that makes an asset
-NO_FILE = {"binary": "must be of media type"}
 
 
 def get(call: Call) -> Reply:
@@ -24,28 +23,33 @@ def get(call: Call) -> Reply:
     asset = call.documents.asset(call.params[0])
     if asset is None:
         raise framework(404)
-    return wire.item(call, asset, CONSUME, **wire.public_link(call, asset))
+    wanted = wire.projection(call)
+    for needed in ("set_id", "state"):  # the server's own code looks at them
+        if wanted and needed not in wanted:
+            raise crashed(f"'{needed}'")
+    shown = {name: value for name, value in asset.items() if not wanted or name in wanted or name[0] == "_"}
+    return wire.item(call, shown, CONSUME, **wire.public_link(call, asset))
 
 
 def create(call: Call) -> Reply:
     """POST produce/assets."""
-    if call.form is None:
-        given = call.json()
-        documents = given if isinstance(given, list) else [given]
-        if not documents or not all(isinstance(document, dict) for document in documents):
-            raise framework(400)
-        document = documents[0]
-    else:
-        document = dict(call.form.fields)
-        if "binary" in document:
-            raise not_inserted(NO_FILE)
+    document = wire.posted(call)[0]
+    if call.form is not None:
+        if call.form.strange and call.form.file_named:
+            raise crashed("maximum recursion depth exceeded")
         try:
             document |= {name: json.loads(document[name]) for name in PARSED if name in document}
         except ValueError as error:
             raise crashed(error) from error
+    if "binary" in document:
+        raise not_inserted(_no_file(document["binary"]))
     if "_id" in document and not is_id(document["_id"]):
         raise not_inserted({"_id": "must be of objectid type"})
     return wire.created(call, [{**add(call, document), "binary": None}], PRODUCE, CONSUME)
+
+
+def _no_file(value: Any) -> dict[str, str]:
+    return {"binary": "null value not allowed" if value is None else "must be of media type"}
 
 
 def add(call: Call, document: Document, pieces: Iterable[bytes] | None = None) -> Document:
@@ -59,10 +63,12 @@ def add(call: Call, document: Document, pieces: Iterable[bytes] | None = None) -
         raise refused("08003")
     if pieces is None and (call.form is None or not call.form.file_named):
         raise refused("08001")
-    if wrong := complaints(ASSET, document, call.exists):
+    if wrong := complaints(ASSET, without_times(document), call.exists):
         raise invalid(wrong)
     if call.form is not None:
         check_size(call, folder, call.form.size)
+    if document.get("_media_id"):  # what is said to be the old content is cleared away
+        _drop(call, document["_media_id"], folder)
     _take_content(call, document, folder, pieces if pieces is not None else _pieces(call))
     try:
         call.documents.insert_asset(creating(call, document))
@@ -94,7 +100,7 @@ def _take_content(call: Call, document: Document, folder: Document, pieces: Iter
     row, head = content.store(call, pieces, folder["destination_name"], document["filename"])
     document |= {"binary": row["id"], "_media_id": row["id"], "length": row["size"]}
     document["mimetype"] = content.mimetype(document.get("mimetype"), head, document["filename"])
-    if document["mimetype"].startswith("image/") and "renditions" not in document:
+    if (document["mimetype"] or "").startswith("image/") and "renditions" not in document:
         picture = original(call, document, row)
         if picture is not None:
             document["renditions"] = [picture]
@@ -106,18 +112,20 @@ def update(call: Call) -> Reply:
     if asset is None:
         raise framework(404)
     call.check_etag(asset)
-    changes: Any = dict(call.form.fields) if call.form is not None else call.json()
-    if not isinstance(changes, dict):
+    changes = wire.patched(call, asset)
+    if "binary" in changes:
+        raise not_changed(_no_file(changes["binary"]))
+    if call.form is not None and call.form.file is not None and not call.form.file_named:
+        raise not_changed({"binary": "must be of media type"})
+    folder = call.documents.set(asset["set_id"])
+    if folder is None:
         raise framework(400)
-    if "_id" in changes:
-        raise framework(500)
-    if "binary" in changes and changes.pop("binary") is not None:
-        raise not_inserted(NO_FILE)
-    folder = content.home(call, asset)
     if folder["state"] != "usable":
         raise refused("08003")
     if "parent_id" in changes and changes["parent_id"] is None:
         raise framework(400)
+    if "set_id" in changes and changes["set_id"] is None:
+        raise invalid({})
     changes = unfolded(changes)
     if wrong := complaints(ASSET, changes, call.exists, partial=True):
         raise invalid(wrong)
@@ -137,16 +145,17 @@ def _replace_content(call: Call, asset: Document, changes: Document, folder: Doc
     target = call.documents.set(changes.get("set_id", asset["set_id"])) or folder
     check_size(call, target, call.form.size if call.form is not None else 0)
     old, keep = asset["_media_id"], "_media_id" in changes
-    grid = DESTINATIONS[target["destination_name"]] == "MongoGridFS"
-    if not keep and grid and not is_id(old):
-        raise crashed(f"'{old}' is not a valid ObjectId, it must be a 12-byte input or a 24-character hex string")
     if not keep:
-        call.documents.drop_media(old, target["destination_name"])
+        _drop(call, old, target)
     asset |= {"mimetype": None, **changes}
-    renditions = asset.pop("renditions", [])
     _take_content(call, asset, target, _pieces(call))
-    if renditions:
-        asset["renditions"] = renditions
+
+
+def _drop(call: Call, media_id: str, folder: Document) -> None:
+    """Delete a binary at a set's destination. Media ids of the one storage make the other's code fail."""
+    if DESTINATIONS[folder["destination_name"]] == "MongoGridFS" and not is_id(media_id):
+        raise crashed(f"'{media_id}' is not a valid ObjectId, it must be a 12-byte input or a 24-character hex string")
+    call.documents.drop_media(media_id, folder["destination_name"])
 
 
 def delete(call: Call) -> Reply:

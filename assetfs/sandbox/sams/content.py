@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import mimetypes
 import re
 import sqlite3
@@ -35,25 +36,45 @@ HEADS = {  # the first bytes of a file, as far as this server tells types from t
     b"ID3": "audio/mpeg",
     b"\x1f\x8b": "application/gzip",
 }
+RIFF = {b"WAVE": "audio/x-wav", b"WEBP": "image/webp", b"AVI ": "video/x-msvideo"}
+WITH_CHARSET = ("application/xml", "application/javascript", "application/ecmascript", "application/sql")
+TRUE = ("y", "yes", "t", "true", "on", "1")
 HEAD = 4096  # bytes that decide
 NO_TEXT = set(range(32)) - set(b"\t\n\r\f\x08\x1b")
 EXTENSIONS = mimetypes.MimeTypes()
 
 
-def mimetype(given: str | None, head: bytes, filename: str) -> str:
+def mimetype(given: str | None, head: bytes, filename: str) -> str | None:
     """An asset's type: a picture's, film's or sound's is believed, else the bytes decide, else the extension."""
     if given and given.startswith(BELIEVED):
         return given
     if not head:
         return "application/x-empty"
-    if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
-        return "audio/x-wav"
+    if head.startswith(b"RIFF") and head[8:12] in RIFF:
+        return RIFF[head[8:12]]
     found = next((kind for magic, kind in HEADS.items() if head.startswith(magic)), None)
     if found:
         return found
     if not NO_TEXT & set(head) and _is_utf8(head):
+        return _text(head)
+    return EXTENSIONS.guess_type(filename)[0] if filename else "application/octet-stream"
+
+
+def _text(head: bytes) -> str:
+    start = head.lstrip()[:64].lower()
+    if start.startswith(b"<?xml"):
+        return "text/xml"
+    if start.startswith((b"<!doctype html", b"<html", b"<head")):
+        return "text/html"
+    try:
+        return "application/json" if isinstance(json.loads(head), dict | list) else "text/plain"
+    except ValueError:
         return "text/plain"
-    return EXTENSIONS.guess_type(filename)[0] or "application/octet-stream"
+
+
+def is_true(text: str) -> bool:
+    """What the server takes for a yes; everything else is a no."""
+    return text.lower() in TRUE
 
 
 def _is_utf8(head: bytes) -> bool:
@@ -104,7 +125,7 @@ def media_of(call: Call, asset: Document, media_id: str) -> sqlite3.Row:
 
 def wanted(call: Call, asset_id: str) -> Document:
     """An asset, or the refusal of the hand-written routes, which takes malformed ids as well."""
-    asset = call.documents.asset(asset_id)
+    asset = call.documents.asset(asset_id.lower())
     if asset is None:
         raise refused("08002", asset_id)
     return asset
@@ -128,20 +149,21 @@ def sent(call: Call, asset: Document, part: Document) -> Reply:
         return Reply(500, b"<html><body><h1>Internal Server Error</h1></body></html>", "text/html")
     modified = http_date(asset["_updated"] if part is asset else part["versioncreated"])
     shown = name.encode("latin-1", "replace").decode("latin-1")
-    how = "Attachment" if call.query.get("download") else "Inline"
+    how = "Attachment" if is_true(call.query.get("download", "")) else "Inline"
     headers = [
         ("etag", f'"{row["sha1"]}"'),
         CACHEABLE,
         ("content-disposition", f"{how}; filename={shown}".strip()),
-        ("last-modified", modified),
     ]
     if call.unchanged(row["sha1"], modified):
-        return Reply(304, content_type=HTML, headers=headers)
-    kind = asset["mimetype"]
-    if kind.startswith("text/"):
+        return Reply(304, headers=headers)
+    headers.append(("last-modified", modified))
+    kind = asset["mimetype"] or "text/html"
+    if kind.startswith("text/") or kind.endswith("+xml") or kind in WITH_CHARSET:
         kind += "; charset=utf-8"
     body = Body(call.blobs.path(row["digest"]), row["size"], part["length"])
-    return _ranged(call, Reply(200, b"", kind, headers, body))
+    other = call.headers.get("if-match", row["sha1"]).removeprefix("W/").strip('"') not in (row["sha1"], "*")
+    return _ranged(call, Reply(412 if other else 200, b"", kind, headers, body))
 
 
 def _ranged(call: Call, reply: Reply) -> Reply:
@@ -168,7 +190,7 @@ def zipped(call: Call) -> Reply:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # two members of one name are meant
         for asset_id in call.params[0].split(","):
-            if not is_id(asset_id):
+            if not is_id(asset_id.lower()):
                 raise crashed(
                     f"'{asset_id}' is not a valid ObjectId, it must be a 12-byte input or a 24-character hex string"
                 )
@@ -178,7 +200,6 @@ def zipped(call: Call) -> Reply:
     content = out.getvalue()
     headers = [
         ("etag", f'"{hashlib.sha1(content, usedforsecurity=False).hexdigest()}"'),
-        CACHEABLE,
         ("content-disposition", "Inline"),
     ]
     return Reply(200, content, "application/zip", headers)

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from assetfs.sandbox.sams.documents import Document, Documents
-from assetfs.sandbox.sams.errors import crashed, framework
+from assetfs.sandbox.sams.errors import framework
 from assetfs.sandbox.sams.multipart import Form
 from assetfs.sandbox.store import Blobs
 from assetfs.sandbox.switches import Switchboard
 
 JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
 HTML = "text/html; charset=utf-8"
 NO_CACHE = ("cache-control", "max-age=0, no-cache")
 
@@ -78,12 +80,26 @@ class Call:
         """The caller's session; free text."""
         return self.query.get("external_session_id") or None
 
+    def payload(self) -> Any:
+        """The body as the framework takes it: JSON, or the fields of a form. Refuses everything else."""
+        kind = self.headers.get("content-type", "").partition(";")[0]
+        if self.form is not None:
+            return dict(self.form.fields)
+        if kind == FORM:
+            return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
+        if kind != JSON:
+            raise framework(400, "Unknown or no Content-Type header supplied")
+        return self._json()
+
     def json(self) -> Any:
-        """The JSON body. Refuses what is none."""
+        """The body as the hand-written routes take it: JSON, or None where it does not say that it is JSON."""
+        return self._json() if self.headers.get("content-type", "").partition(";")[0] == JSON else None
+
+    def _json(self) -> Any:
         try:
             return json.loads(self.body)
         except ValueError as error:
-            raise crashed(error) from error
+            raise framework(400) from error
 
     def check_etag(self, document: Document) -> None:
         """Refuse a change that does not name the document's current etag: bare, quoted and weak forms will do."""
@@ -101,7 +117,7 @@ class Call:
     def unchanged(self, etag: str, modified: str) -> bool:
         """Whether the caller has this already: If-None-Match decides when it is there, else If-Modified-Since."""
         if (tags := self.headers.get("if-none-match")) is not None:
-            return etag in [tag.strip().removeprefix("W/").strip('"') for tag in tags.split(",")]
+            return tags == "*" or etag in [tag.strip().removeprefix("W/").strip('"') for tag in tags.split(",")]
         try:
             since = parsedate_to_datetime(self.headers.get("if-modified-since", ""))
             return since >= parsedate_to_datetime(modified)

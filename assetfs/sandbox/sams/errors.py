@@ -49,7 +49,8 @@ FRAMEWORK = {
     " was being processed.",
     412: "Client and server etags don't match",
     428: "To edit a document its etag must be provided using the If-Match header",
-    500: "The server encountered an internal error and was unable to complete your request.",
+    500: "The server encountered an internal error and was unable to complete your request. Either the server is"
+    " overloaded or there is an error in the application.",
 }
 
 
@@ -69,7 +70,7 @@ def refused(code: str, *values: object, keep: bool = False, **more: Any) -> Refu
     return Refused(status, {"error": code, "name": name, "description": text.format(*values), **more}, keep=keep)
 
 
-def invalid(errors: dict[str, list[str]]) -> Refused:
+def invalid(errors: dict[str, list[Any]]) -> Refused:
     """Fields that fail the schema, each with its complaints."""
     return refused("04001", errors=errors)
 
@@ -79,10 +80,15 @@ def crashed(text: object) -> Refused:
     return Refused(500, {"error": "01001", "name": "UnknownError", "description": str(text)})
 
 
-def framework(status: int) -> Refused:
+def framework(status: int, text: str | None = None) -> Refused:
     """A refusal of the web framework."""
     phrase = HTTPStatus(status).phrase
-    return Refused(status, {"error": f"03{status}", "name": phrase, "description": FRAMEWORK[status]})
+    return Refused(status, {"error": f"03{status}", "name": phrase, "description": text or FRAMEWORK[status]})
+
+
+def not_changed(issues: dict[str, str]) -> Refused:
+    """The framework's answer to a change whose shape it does not take."""
+    return Refused(400, {"_issues": issues, "_status": "ERR"})
 
 
 def not_inserted(issues: dict[str, str]) -> Refused:

@@ -7,16 +7,24 @@ import json
 from assetfs.sandbox.sams import wire
 from assetfs.sandbox.sams.context import HTML, Call, Reply, changing
 from assetfs.sandbox.sams.documents import Document
-from assetfs.sandbox.sams.errors import crashed, refused
+from assetfs.sandbox.sams.errors import crashed, invalid, refused
 
 AT_ONCE = 10  # assets that one unlock_user_session reaches: the size of a search that names none
 FIELDS = ("lock_action", "lock_user", "lock_session", "lock_time")
 
 
+def _given(call: Call) -> Document:
+    """The body, which has to be an object."""
+    given = call.json()
+    if not isinstance(given, dict):
+        raise crashed(f"'{type(given).__name__}' object has no attribute 'get'")
+    return given
+
+
 def _asset(call: Call) -> Document:
-    asset = call.documents.asset(call.params[0])
+    asset = call.documents.asset(call.params[0].lower())
     if asset is None:
-        raise crashed("'NoneType' object is not subscriptable")
+        raise crashed("'NoneType' object has no attribute 'get'")
     return asset
 
 
@@ -37,24 +45,23 @@ def _answer(call: Call, asset: Document, changes: Document) -> Reply:
 
 def lock(call: Call) -> Reply:
     """PATCH produce/assets/lock/{id}. Without a `lock_action` the asset counts as free all the same."""
-    given = call.json()
+    action = _given(call).get("lock_action")
     asset = _asset(call)
-    if asset.get("lock_action"):
+    if asset.get("lock_action") is not None:
         raise refused("08009")
     user, session = _caller(call)
-    if not isinstance(given, dict):
-        raise crashed("'NoneType' object has no attribute 'get'")
-    action = given.get("lock_action")
+    if action is not None and not isinstance(action, str):
+        raise invalid({"lock_action": ["must be of string type"]})
     values = (action, user, session, call.documents.moment())
     return _answer(call, asset, dict(zip(FIELDS, values, strict=True)))
 
 
 def unlock(call: Call) -> Reply:
     """PATCH produce/assets/unlock/{id}, by whoever locked it, or with `force` by anybody."""
-    given = call.json()
+    given = _given(call)
     asset = _asset(call)
-    if not (isinstance(given, dict) and given.get("force")):
-        if not asset.get("lock_action"):
+    if not given.get("force"):
+        if asset.get("lock_action") is None:
             raise refused("08010")
         user, session = _caller(call)
         if asset.get("lock_user") != user:
@@ -66,7 +73,7 @@ def unlock(call: Call) -> Reply:
 
 def unlock_session(call: Call) -> Reply:
     """PATCH produce/assets/unlock_user_session: a session's locks, a few at a time."""
-    user, session = _caller(call)
+    user, session = call.user, call.session
     rows = call.documents.db.execute(
         "SELECT doc FROM asset WHERE json_extract(doc, '$.lock_user') = ? AND json_extract(doc, '$.lock_session') = ?"
         " LIMIT ?",

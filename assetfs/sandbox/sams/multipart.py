@@ -22,6 +22,7 @@ class Form:
     fields: dict[str, str] = field(default_factory=dict)
     file: tuple[int, int] | None = None  # start and stop
     file_named: bool = False  # the part has a file name that is not empty
+    strange: bool = False  # another part is a file, too
 
     @property
     def size(self) -> int:
@@ -74,3 +75,5 @@ def _add(form: Form, head: str, body: mmap.mmap, start: int, stop: int) -> None:
         form.fields[name[1]] = body[start:stop].decode("utf-8", "replace")
     elif name[1] == BINARY:
         form.file, form.file_named = (start, stop), bool(file_name[1])
+    else:
+        form.strange = True

@@ -17,7 +17,6 @@ from assetfs.sandbox.sams.context import HTML, Call, Reply, changing
 from assetfs.sandbox.sams.documents import Document
 from assetfs.sandbox.sams.errors import crashed, refused
 
-TRUE = ("y", "yes", "t", "true", "on", "1")
 QUALITY = 85
 TOO_SMALL = "height and width must be > 0"
 
@@ -57,7 +56,7 @@ def generate(call: Call) -> Reply:
     if not width and not height:
         raise refused("10001")
     if _found(asset, width, height, keep) is None:
-        make(call, asset, width, height, keep, call.query.get("name"))
+        make(call, asset, width, height, keep, call.query.get("name") or None)
     return Reply(200, b"", HTML)
 
 
@@ -67,7 +66,7 @@ def _size(call: Call) -> tuple[int | None, int | None, bool]:
         width, height = (int(text) if text else None for text in given)
     except ValueError as error:
         raise crashed(error) from error
-    return width, height, call.query.get("keep_proportions", "true").lower() in TRUE
+    return width, height, content.is_true(call.query.get("keep_proportions", "true"))
 
 
 def _found(asset: Document, width: int | None, height: int | None, keep: bool) -> Document | None:
@@ -92,7 +91,7 @@ def make(
             out = io.BytesIO()
             picture.resize((wide, high)).save(out, picture.format or "PNG", quality=QUALITY)
     except UnidentifiedImageError as error:
-        wrapper = "superdesk.storage.desk_media_storage.GridfsFileWrapper"
+        wrapper = "sams.storage.providers.mongo.GridfsFileWrapper"
         raise crashed(f"cannot identify image file <{wrapper} object at 0x{id(call):x}>") from error
     except (ZeroDivisionError, TypeError, ValueError, OSError) as error:
         raise crashed(error) from error

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from assetfs.sandbox.sams import assets, content, locks, renditions, search, sets, wire
-from assetfs.sandbox.sams.context import HTML, Call, Reply
+from assetfs.sandbox.sams.context import HTML, NO_CACHE, Call, Reply
 from assetfs.sandbox.sams.errors import FRAMEWORK
 
 Handler = Callable[[Call], Reply]
@@ -39,11 +39,11 @@ def _route(path: str, kind: str, *, changing: bool = False, **methods: Handler) 
 
 def _root(call: Call) -> Reply:
     child = [{"href": href, "title": title} for href, title in ROOT.items()]
-    return Reply(200, wire.dumped({"_links": {"child": child}}))
+    return Reply(200, wire.dumped({"_links": {"child": child}}), headers=[NO_CACHE])
 
 
 def _files_root(call: Call) -> Reply:
-    return Reply(200, wire.dumped({"_links": {"child": []}}))
+    return Reply(200, wire.dumped({"_links": {"child": []}}), headers=[NO_CACHE])
 
 
 API = (

@@ -10,7 +10,7 @@ from assetfs.sandbox.sams.documents import Document, is_id
 
 TYPES: dict[str, Callable[[Any], bool]] = {
     "string": lambda value: isinstance(value, str),
-    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "integer": lambda value: isinstance(value, int),
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "dict": lambda value: isinstance(value, dict),
     "list": lambda value: isinstance(value, list),
@@ -66,26 +66,31 @@ ASSET = {
     "lock_time": Field("datetime", nullable=True),
     "_version": Field("number"),
 }
+SYSTEM = ("_id", "_etag", "_created", "_updated")  # taken, whatever they are
 TAG_KEYS = ("code", "name")
 Exists = Callable[[str, str], bool]
 
 
 def complaints(
     rules: dict[str, Field], document: Document, exists: Exists, *, partial: bool = False
-) -> dict[str, list[str]]:
+) -> dict[str, list[Any]]:
     """What is wrong with each field; empty when all is well. `exists` says whether a resource has an id."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[Any]] = {}
     for name, value in document.items():
-        if name in rules and (complaint := _complaint(rules[name], value, exists, partial)):
+        if name in rules and (complaint := _complaint(rules[name], value, exists)):
             found[name] = [complaint]
-        elif name not in rules and name != "_id":
+        elif name == "tags" and (
+            wrong := [number for number, tag in enumerate(value or ()) if not _is_tag(tag, partial)]
+        ):
+            found[name] = wrong  # their numbers, and nothing of what is wrong with them
+        elif name not in rules and name not in SYSTEM:
             found[name] = ["unknown field"]
     if not partial:
         found |= {name: ["required"] for name, rule in rules.items() if rule.required and name not in document}
     return found
 
 
-def _complaint(rule: Field, value: Any, exists: Exists, partial: bool) -> Any:
+def _complaint(rule: Field, value: Any, exists: Exists) -> str | None:
     if value is None:
         return None if rule.nullable else "null value not allowed"
     if not TYPES[rule.type](value):
@@ -96,32 +101,31 @@ def _complaint(rule: Field, value: Any, exists: Exists, partial: bool) -> Any:
         return f"unallowed value {value}"
     if rule.relation and not exists(rule.relation, value):
         return f"value '{value}' must exist in resource '{rule.relation}', field '_id'."
-    if rule is ASSET["tags"]:
-        return _tags(value, partial)
     return None
 
 
-def _tags(tags: list[Any], partial: bool) -> dict[str, list[Any]] | None:
+def _is_tag(tag: Any, partial: bool) -> bool:
     """On create a tag needs both keys; a change of an asset takes one without a name, as the server was seen to."""
-    found: dict[str, list[Any]] = {}
-    for number, tag in enumerate(tags):
-        if not isinstance(tag, dict):
-            found[str(number)] = ["must be of dict type"]
-            continue
-        wrong: dict[str, list[str]] = {key: ["unknown field"] for key in tag if key not in TAG_KEYS}
-        wrong |= {key: ["must be of string type"] for key in TAG_KEYS if key in tag and not isinstance(tag[key], str)}
-        if not partial:
-            wrong |= {key: ["required"] for key in TAG_KEYS if key not in tag}
-        if wrong:
-            found[str(number)] = [wrong]
-    return found or None
+    if not isinstance(tag, dict) or not all(isinstance(tag[key], str) for key in TAG_KEYS if key in tag):
+        return False
+    return not tag.keys() - set(TAG_KEYS) and (partial or tag.keys() == set(TAG_KEYS))
+
+
+def without_times(document: Document) -> Document:
+    """A new document without what the server writes itself, whatever is sent."""
+    for name in ("firstcreated", "versioncreated", "_etag", "_created", "_updated"):
+        document.pop(name, None)
+    return document
 
 
 def unfolded(changes: Document) -> Document:
     """Keys with dots become nested objects, at every level, as a change of a document does it."""
     result: Document = {}
     for key, value in changes.items():
-        value = unfolded(value) if isinstance(value, dict) else value
+        if isinstance(value, dict):
+            value = unfolded(value)
+        elif isinstance(value, list):
+            value = [unfolded(one) if isinstance(one, dict) else one for one in value]
         *above, last = key.split(".")
         place = result
         for part in above:

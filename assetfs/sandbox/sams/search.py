@@ -9,15 +9,14 @@ from typing import Any
 
 from assetfs.sandbox.sams import wire
 from assetfs.sandbox.sams.context import Call, Reply
-from assetfs.sandbox.sams.documents import Document, seconds
-from assetfs.sandbox.sams.errors import crashed, refused
+from assetfs.sandbox.sams.documents import Document, seconds, sha1
+from assetfs.sandbox.sams.errors import crashed, framework, refused
 from assetfs.sandbox.sams.query import DATES, LISTS, SORTED, Failed, Malformed, Sql, translated, value_of
 
 WINDOW = 10_000  # from + size
 BUCKETS = 10  # of a terms aggregation that names no size
 # Without a sort the order is by score, which says nothing: here it changes with every write.
 NO_ORDER = "json_extract(asset.view, '$._etag')"
-NEVER = "1970-01-01T00:00:00+0000"
 
 
 def search(call: Call) -> Reply:
@@ -25,13 +24,15 @@ def search(call: Call) -> Reply:
     try:
         return _search(call)
     except Malformed as error:
-        raise crashed(error) from error
+        raise crashed("RequestError(400, 'parsing_exception')") from error
     except Failed as error:
         raise refused("04002") from error
 
 
 def _search(call: Call) -> Reply:
-    source = _json(call.query.get("source"), {})
+    source = _json(call.query.get("source") or None, {})
+    if not isinstance(source, dict):
+        raise crashed(f"'{type(source).__name__}' object has no attribute 'setdefault'")
     where, values = _condition(call, source)
     page, results = wire.window(call)
     size = source.get("size", results)
@@ -45,9 +46,12 @@ def _search(call: Call) -> Reply:
         [*values, *after[1], *order[1], size, start],
     ).fetchall()  # a cursor left half-way would keep this connection in the past
     states = {document["_id"]: document["state"] for document in call.documents.sets()}
-    chosen = source.get("_source")
-    if chosen is None and "projections" in call.query:
-        chosen = ["_resource", "_etag", *_json(call.query["projections"], [])]
+    chosen = _chosen(source.get("_source", True))
+    projected = _json(call.query.get("projections"), None)
+    if chosen is None and isinstance(projected, list):
+        chosen = ["_resource", "_etag", *projected]
+    if chosen is None and (fields := wire.projection(call)):
+        chosen = ["_resource", *fields]
     items = [_shown(call, json.loads(row[0]), chosen, states) for row in found]
     more = {}
     if aggregations := source.get("aggs", source.get("aggregations")):
@@ -55,6 +59,15 @@ def _search(call: Call) -> Reply:
             name: _aggregated(call, aggregation, where, values) for name, aggregation in aggregations.items()
         }
     return wire.listing(call, "consume/assets", items, min(total, wire.COUNTED), **more)
+
+
+def _chosen(given: Any) -> list[str] | None:
+    """The fields that `_source` names; None for all of them."""
+    if isinstance(given, dict):
+        given = given.get("includes", given.get("include", True))
+    if isinstance(given, bool):
+        return None if given else []
+    return [given] if isinstance(given, str) else given
 
 
 def _json(text: str | None, default: Any) -> Any:
@@ -66,13 +79,15 @@ def _json(text: str | None, default: Any) -> Any:
 
 def _condition(call: Call, source: Document) -> Sql:
     """All conditions of a request: the query in `source`, and the arguments beside it."""
-    query, given = source.get("query"), call.query
-    filters = [] if query is None else [query]
+    query, given = source.get("query", {}), call.query
+    if not isinstance(query, dict):
+        raise crashed(f"'{type(query).__name__}' object has no attribute 'items'")
+    filters: list[Any] = [{name: body} for name, body in query.items()]
     if "filter" in given:
         filters.append(_json(given["filter"], {}))
     if "where" in given:
         filters.append({"term": _where(given["where"])})
-    if "q" in given:
+    if given.get("q"):
         body = {"query": given["q"], "default_operator": given.get("default_operator", "OR")}
         filters.append({"query_string": body | ({"default_field": given["df"]} if "df" in given else {})})
     return translated({"bool": {"must": filters}})
@@ -81,20 +96,26 @@ def _condition(call: Call, source: Document) -> Sql:
 def _where(text: str) -> Any:
     if text.lstrip().startswith("{"):
         return _json(text, {})
-    field, equals, value = text.partition("==")
+    field, equals, value = (part.strip() for part in text.partition("=="))
     if not equals:
-        raise crashed(f"malformed where: {text}")
+        raise framework(400)
+    return {field: value if value.isidentifier() else _literal(value)}
+
+
+def _literal(text: str) -> Any:
     try:
-        return {field.strip(): ast.literal_eval(value.strip())}
-    except (ValueError, SyntaxError) as error:
-        raise crashed(error) from error
+        return ast.literal_eval(text)
+    except ValueError as error:
+        raise crashed("malformed node or string: <_ast.Name object at 0x7f0000000000>") from error
+    except SyntaxError as error:
+        raise crashed("unexpected EOF while parsing (<unknown>, line 1)") from error
 
 
 def _keys(call: Call, source: Document) -> list[tuple[str, bool]]:
     """The fields to sort by, each with whether it is descending."""
     given = source.get("sort")
     if given is None:
-        return [(field, direction < 0) for field, direction in wire.sorting(call.query.get("sort"))]
+        return [(str(field), direction < 0) for field, direction in _literal(call.query.get("sort") or "[]")]
     keys = []
     for key in given if isinstance(given, list) else [given]:
         field, how = (key, "asc") if isinstance(key, str) else next(iter(key.items()))
@@ -145,7 +166,7 @@ def _shown(call: Call, view: Document, chosen: Any, states: dict[str, str]) -> D
                 raise crashed(f"'{needed}'")
         wanted = {name.split(".")[0] for name in chosen}
         kept = {name: value for name, value in view.items() if name in wanted or name == "_id"}
-        view = {"_created": NEVER, "_updated": NEVER, **kept}
+        view = {"_created": wire.NEVER, "_updated": wire.NEVER, "_etag": sha1(json.dumps(kept)), **kept}
     links = wire.public_link(call, view) if public else {}
     return wire.linked({**view, "_type": "assets"}, "consume/assets", **links)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sqlite3
@@ -12,32 +13,46 @@ from typing import Any
 from assetfs.sandbox.sams import wire
 from assetfs.sandbox.sams.context import DESTINATIONS, Call, Reply, changing, creating
 from assetfs.sandbox.sams.documents import Document, is_id, sha1, stamp
-from assetfs.sandbox.sams.errors import framework, invalid, not_inserted, refused
-from assetfs.sandbox.sams.schema import SET, complaints
+from assetfs.sandbox.sams.errors import crashed, framework, invalid, not_inserted, refused
+from assetfs.sandbox.sams.schema import SET, complaints, unfolded, without_times
 
 CONSUME, ADMIN = "consume/sets", "admin/sets"
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "$eq": lambda value, wanted: bool(value == wanted),
+    "$ne": lambda value, wanted: bool(value != wanted),
     "$in": lambda value, wanted: value in wanted,
     "$nin": lambda value, wanted: value not in wanted,
-    "$ne": lambda value, wanted: value != wanted,
-    "$regex": lambda value, wanted: isinstance(value, str) and re.search(wanted, value) is not None,
+    "$gt": lambda value, wanted: _alike(value, wanted) and value > wanted,
+    "$gte": lambda value, wanted: _alike(value, wanted) and value >= wanted,
+    "$lt": lambda value, wanted: _alike(value, wanted) and value < wanted,
+    "$lte": lambda value, wanted: _alike(value, wanted) and value <= wanted,
     "$exists": lambda value, wanted: (value is not None) is bool(wanted),
 }
+LOGIC: dict[str, Callable[[list[bool]], bool]] = {"$and": all, "$or": any, "$nor": lambda found: not any(found)}
+COMPARISON = re.compile(r"\s*([\w.]+)\s*==\s*(\"[^\"]*\"|'[^']*'|[\d.]+)\s*")
+
+
+def _alike(value: Any, wanted: Any) -> bool:
+    numbers = isinstance(value, int | float) and isinstance(wanted, int | float)
+    return numbers or (isinstance(value, str) and isinstance(wanted, str))
 
 
 def search(call: Call) -> Reply:
     """GET consume/sets."""
     where = _where(call.query.get("where"))
     found = [document for document in call.documents.sets() if _matches(document, where)]
-    for name, direction in reversed(wire.sorting(call.query.get("sort"))):
+    for name, direction in reversed(_sorting(call)):
         found.sort(key=partial(_rank, name), reverse=direction < 0)
     page, results = wire.window(call)
-    shown = found[(page - 1) * results : page * results]
-    projection = call.query.get("projection")
-    if projection:
-        wanted = {name for name, chosen in json.loads(projection).items() if chosen}
-        shown = [{key: document[key] for key in document if key in wanted or key[0] == "_"} for document in shown]
+    shown = _projected(call, found[(page - 1) * results : page * results])
     return wire.listing(call, CONSUME, [wire.linked(document, CONSUME) for document in shown], len(found))
+
+
+def _sorting(call: Call) -> list[tuple[str, int]]:
+    text = call.query.get("sort", "")
+    if not re.match(r"\s*\[|[\w.,-]*$", text):
+        raise framework(400)
+    return wire.sorting(text)
 
 
 def _rank(name: str, document: Document) -> tuple[bool, Any]:
@@ -46,24 +61,64 @@ def _rank(name: str, document: Document) -> tuple[bool, Any]:
 
 
 def _where(text: str | None) -> dict[str, Any]:
+    """The filter: JSON, or comparisons as Python writes them."""
     try:
         where = json.loads(text or "{}")
     except ValueError as error:
-        raise framework(400) from error
+        compared = [COMPARISON.fullmatch(part) for part in (text or "").split(" and ")]
+        if not all(compared):
+            raise framework(400) from error
+        return {found[1]: ast.literal_eval(found[2]) for found in compared if found}
     if not isinstance(where, dict):
-        raise framework(400)
+        raise crashed(f"'{type(where).__name__}' object has no attribute 'items'")
     return where
 
 
 def _matches(document: Document, where: dict[str, Any]) -> bool:
     for name, wanted in where.items():
-        value = document.get(name)
-        if isinstance(wanted, dict) and wanted and all(key in OPERATORS for key in wanted):
-            if not all(OPERATORS[key](value, argument) for key, argument in wanted.items()):
-                return False
-        elif value != wanted:
+        if name in LOGIC:
+            fits = LOGIC[name]([_matches(document, part) for part in wanted])
+        else:
+            value: Any = document
+            for key in name.split("."):
+                value = value.get(key) if isinstance(value, dict) else None
+            fits = _fits(value, wanted)
+        if not fits:
             return False
     return True
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    if not isinstance(wanted, dict) or not any(key.startswith("$") for key in wanted):
+        return bool(value == wanted)
+    for name, argument in wanted.items():
+        if name == "$regex":
+            flags = re.IGNORECASE if "i" in wanted.get("$options", "") else 0
+            fits = isinstance(value, str) and re.search(argument, value, flags) is not None
+        elif name == "$not":
+            fits = not _fits(value, argument)
+        elif name in OPERATORS:
+            fits = OPERATORS[name](value, argument)
+        elif name == "$options":
+            continue
+        else:
+            raise framework(400)
+        if not fits:
+            return False
+    return True
+
+
+def _projected(call: Call, documents: list[Document]) -> list[Document]:
+    """Only the fields that are asked for, or all but some; those of the system are there always."""
+    try:
+        fields = json.loads(call.query.get("projection", "{}"))
+        wanted = {name for name, chosen in fields.items() if chosen}
+    except (ValueError, AttributeError) as error:
+        raise framework(400) from error
+    if not fields:
+        return documents
+    hidden = set().union(*documents) - wanted if wanted else set(fields)
+    return [{key: document[key] for key in document if key[0] == "_" or key not in hidden} for document in documents]
 
 
 def get(call: Call) -> Reply:
@@ -71,15 +126,12 @@ def get(call: Call) -> Reply:
     document = call.documents.set(call.params[0])
     if document is None:
         raise framework(404)
-    return wire.item(call, document, CONSUME)
+    return wire.item(call, _projected(call, [document])[0], CONSUME)
 
 
 def create(call: Call) -> Reply:
     """POST admin/sets: one document or a list of them."""
-    given = call.json()
-    documents = given if isinstance(given, list) else [given]
-    if not documents or not all(isinstance(document, dict) for document in documents):
-        raise framework(400)
+    documents = wire.posted(call)
     # All are checked before the first is written, so a list may bring the same name twice.
     for document in documents:
         _check_new(call, document)
@@ -91,7 +143,7 @@ def create(call: Call) -> Reply:
 def _check_new(call: Call, document: Document) -> None:
     if "_id" in document and not is_id(document["_id"]):
         raise not_inserted({"_id": "must be of objectid type"})
-    wrong = complaints(SET, document, call.exists)
+    wrong = complaints(SET, without_times(document), call.exists)
     if "name" not in wrong and _taken(call, document["name"], None):
         wrong["name"] = ["unique"]
     # A known id is a conflict in the database, which comes after everything else.
@@ -127,11 +179,7 @@ def update(call: Call) -> Reply:
     if document is None:
         raise framework(404)
     call.check_etag(document)
-    changes = call.json()
-    if not isinstance(changes, dict):
-        raise framework(400)
-    if "_id" in changes:
-        raise framework(500)
+    changes = unfolded(wire.patched(call, document))
     wrong = complaints(SET, changes, call.exists, partial=True)
     if "name" in changes and "name" not in wrong and _taken(call, changes["name"], document["_id"]):
         wrong["name"] = ["unique"]

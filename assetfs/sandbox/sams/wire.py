@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import json
+from datetime import datetime
 from typing import Any
 
 from assetfs.sandbox.sams.context import NO_CACHE, Call, Reply
 from assetfs.sandbox.sams.documents import Document, http_date
-from assetfs.sandbox.sams.errors import crashed
+from assetfs.sandbox.sams.errors import crashed, framework, not_changed
 
+NEVER = "1970-01-01T00:00:00+0000"
+HTTP_TIME = "%a, %d %b %Y %H:%M:%S GMT"
 HOME = {"title": "home", "href": "/"}
 DEFAULT_RESULTS, MOST_RESULTS = 25, 200
 COUNTED = 10_000  # totals of searches stop here
@@ -41,8 +44,13 @@ def item(call: Call, document: Document, route: str, **links: Any) -> Reply:
     """One document with its etag, or 304 when the caller has it."""
     modified = http_date(document["_updated"])
     headers = [("etag", f'"{document["_etag"]}"'), ("last-modified", modified), NO_CACHE]
-    if call.unchanged(document["_etag"], modified):
-        return Reply(304, headers=headers)
+    if since := call.headers.get("if-modified-since"):
+        try:
+            datetime.strptime(since, HTTP_TIME)
+        except ValueError as error:
+            raise crashed(error) from error
+    if call.headers.get("if-none-match") != "*" and call.unchanged(document["_etag"], modified):
+        return Reply(304, headers=[header for header in headers if header[0] != "last-modified"])
     collection = {"title": LIST_TITLES[route], "href": route}
     shown = linked({**document, "_type": route.replace("/", "_")}, route, parent=HOME, collection=collection, **links)
     return Reply(200, dumped(shown), headers=headers)
@@ -61,6 +69,36 @@ def changed(document: Document, route: str) -> Reply:
     """The answer to a PATCH: the whole document."""
     shown = linked({**document, "_type": route.replace("/", "_"), "_status": "OK"}, route)
     return Reply(200, dumped(shown), headers=[("etag", f'"{document["_etag"]}"')])
+
+
+def projection(call: Call) -> list[str]:
+    """The fields of the `projection` argument; none where it names none."""
+    try:
+        fields = json.loads(call.query.get("projection") or "{}")
+        return [name for name, chosen in fields.items() if chosen]
+    except (ValueError, AttributeError) as error:
+        raise framework(400) from error
+
+
+def posted(call: Call) -> list[Document]:
+    """The documents of a POST: one, or a list of them."""
+    given = call.payload()
+    if given is not None and not isinstance(given, dict | list | str):
+        raise crashed(f"object of type '{type(given).__name__}' has no len()")
+    documents = [one for one in (given if isinstance(given, list) else [given]) if isinstance(one, dict)]
+    if not documents or (isinstance(given, list) and len(documents) < len(given)):
+        raise framework(400)
+    return documents
+
+
+def patched(call: Call, document: Document) -> Document:
+    """The changes of a PATCH of a document."""
+    changes = call.payload()
+    if not isinstance(changes, dict):
+        raise not_changed({"validator exception": f"'{changes}' is not a document, must be a dict"})
+    if changes.get("_id", document["_id"]) != document["_id"]:
+        raise framework(500)
+    return {name: value for name, value in changes.items() if name != "_created"}
 
 
 def dumped(value: Any) -> bytes:
@@ -105,8 +143,9 @@ def listing(call: Call, route: str, items: list[Document], total: int, **more: A
         links["prev"] = link("previous page", page - 1)
     meta = {"page": page, "max_results": results, "total": total}
     headers = [("x-total-count", str(total)), NO_CACHE]
-    if items and route == "consume/sets":
-        headers.append(("last-modified", http_date(max(document["_updated"] for document in items))))
+    newest = max((document["_updated"] for document in items), default=NEVER)
+    if newest != NEVER and route != "admin/destinations":
+        headers.append(("last-modified", http_date(newest)))
     return Reply(200, dumped({"_items": items, "_links": links, "_meta": meta, **more}), headers=headers)
 
 
@@ -115,6 +154,6 @@ def _arguments(call: Call, page: int, results: int) -> str:
     shown |= {name: call.query[name] for name in ("where", "sort") if call.query.get(name)}
     if page > 1:
         shown["page"] = str(page)
-    known = ("max_results", "where", "sort", "page")
+    known = ("max_results", "where", "sort", "page", "projection", "embedded")
     shown |= {name: value for name, value in call.query.items() if name not in known}
     return "?" + "&".join(f"{name}={value}" for name, value in shown.items()) if shown else ""

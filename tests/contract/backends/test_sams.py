@@ -752,3 +752,40 @@ async def test_a_large_archive_is_held_against_its_digest(
     world.reset()
     assert (await fetched(repository, node, start, 300_000)).content == content[start:]
     assert requests(world).count("GET zip") == 1
+
+
+async def test_one_search_goes_through_all_sets_in_whatever_order_they_are_listed(
+    world: SamsWorld, repository: Repository, fresh: Fresh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assetfs.backends.sams.client.PAGE", 4)
+    monkeypatch.setattr("assetfs.backends.sams.together.PAGE", 4)
+    files = {}
+    for count in (3, 0, 9, 1, 0, 2, 1):
+        set_id = world.make_set(unique("walk"))
+        files[set_id] = {world.put(set_id, f"{number}.txt", fresh()) for number in range(count)}
+    for backwards in (False, True):
+        walking = await opened(world)
+        sets = [node async for page in walking.children(await walking.root()) for node in page.nodes]
+        total = sum([len(await world_files(world, node)) for node in sets])
+        world.reset()
+        for node in sorted(sets, key=lambda node: node.id, reverse=backwards):
+            found = {child.id async for page in walking.children(node) for child in page.nodes}
+            assert found == files.get(node.id, found)
+        if not backwards:
+            assert requests(world) == ["GET search"] * (total // 4 + 1)
+        await walking.close()
+
+
+async def world_files(world: SamsWorld, node: Node) -> set[str]:
+    return {one["_id"] for one in world.search(node.id[1:])}
+
+
+async def test_what_a_walk_has_brought_is_forgotten_when_something_changes(
+    world: SamsWorld, repository: Repository, fresh: Fresh
+) -> None:
+    sets = [await repository.stat(world.make_set(unique("walk"))) for _ in range(3)]
+    [_ async for _ in repository.children(await repository.root())]
+    for node in sets[:2]:
+        assert await listed(repository, node) == {}
+    await repository.upload(sets[2], "a.txt", Held(fresh()), Book())
+    assert set(await listed(repository, sets[2])) == {"a.txt"}
