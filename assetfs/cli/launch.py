@@ -1,9 +1,9 @@
 """Start a mount's daemon and hear from it.
 
-The daemon is this program again, in a session of its own. Its whole configuration goes to it over its standard input,
-the credential included: neither its arguments nor its environment hold it. It answers over a pipe with one JSON line,
-`{}` when the mount answers, or what is wrong and the exit status; the starter waits for that and for nothing else.
-What the daemon says later goes to its log.
+The daemon is another process (`serve.py`), in a session of its own. Its whole configuration goes to it over its
+standard input, the credential included: neither its arguments nor its environment hold it. It answers over a pipe with
+one JSON line, `{}` when the mount answers, or what is wrong and the exit status; the starter waits for that and for
+nothing else. What the daemon says later goes to its log.
 
 `child` is the other end, and `foreground` the same without a child.
 """
@@ -79,7 +79,11 @@ def _open_log(place: Path) -> int:
         raise Failure(f"the log {place} cannot be written: {error.strerror}", Status.USAGE) from None
 
 
-def launch(config: MountConfig, *, program: Sequence[str] = (sys.executable, "-P", "-m", "assetfs", "serve")) -> int:
+PROGRAM = sys.executable, "-P", "-m", "assetfs.cli.serve"
+"""The daemon's. -P: no module of the folder that somebody happens to stand in."""
+
+
+def launch(config: MountConfig, *, program: Sequence[str] = PROGRAM) -> int:
     """Start the daemon, wait until the mount answers, and return the daemon's pid. Raises Failure with its reason.
 
     Whatever ends the waiting otherwise (Ctrl-C, a deadline) ends the daemon too.

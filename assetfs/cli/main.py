@@ -33,10 +33,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "install": ("assetfs.cli.install:install", "Install service units, mount helper, manual and shell completion."),
     "completion": ("assetfs.cli.completion:completion", "What makes a shell complete this command."),
     "manual": ("assetfs.cli.manual:manual", "Write the manual pages."),
-    "serve": ("assetfs.cli.serve:serve", "What a detached mount runs."),
 }
 """Name to where it is, and its line of help."""
-HIDDEN = {"serve", "manual"}
+HIDDEN = {"manual"}
 
 EPILOG = (
     "[bold]Examples[/bold]\n\n"

@@ -1,19 +1,25 @@
-"""`assetfs serve`: what `assetfs mount` starts in the background. Nobody types it; see `launch.py`."""
+"""The daemon's program, which `assetfs mount` starts in the background: see `launch.py`. Nobody types it.
+
+    python -m assetfs.cli.serve --report DESCRIPTOR SOURCE MOUNTPOINT
+
+Whoever mounts waits for it, so it knows no command line but this one: typer and the other commands would take an eighth
+of its time. SOURCE and MOUNTPOINT are for those who read the list of processes.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import gc
+import sys
 
-import typer
 
-
-def serve(
-    source: Annotated[str, typer.Argument(help="For those who read the process list.")],
-    mountpoint: Annotated[str, typer.Argument(help="Likewise.")],
-    report: Annotated[int, typer.Option(help="File descriptor to answer on.")],
-) -> int:
+def run() -> int:
     """Serve the mount whose configuration comes on standard input."""
+    gc.disable()  # nothing that imports make is garbage; `daemon` turns it on again when the mount answers
     from assetfs import daemon
     from assetfs.cli import launch
 
-    return launch.child(report, daemon.serve)
+    return launch.child(int(sys.argv[2]), daemon.serve)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -116,4 +116,5 @@ async def _announce(
         part.status.untuned = untuned
     gc.freeze()
     gc.set_threshold(*GENERATIONS)
+    gc.enable()
     await trio.to_thread.run_sync(ready)
