@@ -1,9 +1,12 @@
 """Start a mount's daemon and hear from it.
 
-The daemon is another process (`serve.py`), in a session of its own. Its whole configuration goes to it over its
-standard input, the credential included: neither its arguments nor its environment hold it. It answers over a pipe with
-one JSON line, `{}` when the mount answers, or what is wrong and the exit status; the starter waits for that and for
-nothing else. What the daemon says later goes to its log.
+The daemon is another process (`serve.py`). Its whole configuration goes to it over its standard input, the credential
+included: neither its arguments nor its environment hold it. It answers over a pipe with one JSON line, `{}` when the
+mount answers, or what is wrong and the exit status; the starter waits for that and for nothing else. What the daemon
+says later goes to its log.
+
+Once it is mounted, the daemon has a session of its own, and not before: where autofs waits for the mount, it lets only
+the process group that it asked look at the mount point, and holds everybody else.
 
 `child` is the other end, and `foreground` the same without a child.
 """
@@ -100,7 +103,6 @@ def launch(config: MountConfig, *, program: Sequence[str] = PROGRAM) -> int:
             pass_fds=[theirs],
             cwd="/",
             env={name: value for name, value in os.environ.items() if not name.startswith("ASSETFS_")},
-            start_new_session=True,
         )
     finally:
         os.close(log)
@@ -163,6 +165,7 @@ def _end(daemon: subprocess.Popen[bytes], mountpoint: Path) -> None:
 
 def child(report: int, serve: Serve) -> int:
     """The daemon's side: read the configuration, serve, and report once."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the starter's, as long as they are one group
     config = unpack(sys.stdin.buffer.read())
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -176,8 +179,12 @@ def child(report: int, serve: Serve) -> int:
             os.write(report, msgspec.json.encode(answer) + b"\n")
             os.close(report)
 
+    def answers() -> None:
+        os.setsid()
+        tell(Report())
+
     try:
-        return _serve(config, serve, log=log_place(config), answers=lambda: tell(Report()))
+        return _serve(config, serve, log=log_place(config), answers=answers)
     except Failure as failure:
         tell(Report(str(failure), failure.status))
         return failure.status

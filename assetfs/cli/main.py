@@ -19,7 +19,7 @@ from assetfs.failure import Failure, Status
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "mount": ("assetfs.cli.mount:command", "Mount a repository as a drive."),
-    "umount": ("assetfs.cli.umount:umount", "Wait for uploads, then unmount."),
+    "umount": ("assetfs.cli.umount:umount", "Send what is owed to the server, then unmount."),
     "flush": ("assetfs.cli.flush:flush", "Send what is owed to the server now, and wait until nothing is."),
     "fetch": ("assetfs.cli.fetch:fetch", "Bring content here, or back from tape."),
     "uploads": ("assetfs.cli.uploads:uploads", "What is owed to the server: list, retry, discard, export."),

@@ -18,6 +18,8 @@ from assetfs.failure import Failure
 
 FSTYPE = "fuse.assetfs"
 """What our mounts are called (mount option `subtype=assetfs`)."""
+AUTOFS = "autofs"
+"""The kernel's trigger: x-systemd.automount, and the automounter's direct maps."""
 CONNECTIONS = Path("/sys/fs/fuse/connections")
 
 _ANSWERS = (errno.ENOTCONN, errno.ECONNABORTED, errno.ENOENT, errno.EACCES, errno.EPERM)
@@ -74,8 +76,15 @@ def real(path: Path) -> Path:
 
 
 def at(mountpoint: Path) -> Mounted | None:
-    """What is mounted exactly there; the topmost if there are several."""
-    return next((mounted for mounted in reversed(mounts()) if mounted.mountpoint == mountpoint), None)
+    """What is mounted exactly there; the topmost if there are several, and nothing where autofs only waits for
+    somebody to look."""
+    found = [mounted for mounted in mounts() if mounted.mountpoint == mountpoint]
+    return found[-1] if found and found[-1].fstype != AUTOFS else None
+
+
+def waits(mountpoint: Path) -> bool:
+    """Whether autofs waits there for somebody to look: who opens that folder waits for the mount that is to be made."""
+    return at(mountpoint) is None and any(mounted.mountpoint == mountpoint for mounted in mounts())
 
 
 def ask(seconds: float, *command: str) -> bytes:

@@ -60,6 +60,8 @@ def mountpoint_is_usable(plan: Plan) -> None:
         raise _usage(f"the mount point {place} is not a folder: name a folder")
     if os.geteuid() != 0 and not os.access(place, os.W_OK | os.X_OK):
         raise _usage(f"the mount point {place} is not yours to write to: use a folder of your own")
+    if mountinfo.waits(place):
+        return  # empty, and opening it would wait for this very mount
     try:
         with os.scandir(place) as entries:
             if not plan.nonempty and next(entries, None) is not None:

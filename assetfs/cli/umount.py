@@ -1,4 +1,4 @@
-"""`assetfs umount`: wait until nothing is owed to the server, unmount, and wait until the daemon has ended.
+"""`assetfs umount`: send what is owed to the server, unmount, and wait until the daemon has ended.
 
 A mount that is in use is not taken away: the command names who uses it. `--force` is for a mount that hangs: it cuts
 the kernel's connection first, so that whoever waits in it gets an error. What could not be uploaded in time stays in
@@ -18,11 +18,11 @@ from typing import Annotated
 import msgspec
 import typer
 
-from assetfs.cli import complete, document, mountinfo, records
+from assetfs.cli import complete, mountinfo, records
+from assetfs.cli.flush import wait
 from assetfs.config import values
 from assetfs.failure import Failure, Status
 
-_STEP = 0.25
 _LINGER = 10.0
 """Seconds that the daemon has at least to end once its mount is gone."""
 
@@ -48,7 +48,7 @@ def umount(
     force: Annotated[bool, typer.Option("--force", help="Cut off a mount that hangs.")] = False,
     lazy: Annotated[bool, typer.Option("--lazy", help="Take it away now, and let those who use it finish.")] = False,
 ) -> int:
-    """Wait for uploads, then unmount."""
+    """Send what is owed, then unmount."""
     try:
         seconds = values.duration(timeout)
     except ValueError as error:
@@ -92,15 +92,12 @@ def _ends(record: records.Record, deadline: float, *, force: bool) -> bool:
 
 
 def drain(place: Path, deadline: float) -> int:
-    """Wait until uploads are done or the deadline has passed; returns how many files are still owed."""
-    while True:
-        try:
-            told = document.read(place)
-        except (TimeoutError, OSError):
-            return 0  # it does not say: unmounting shows what is the matter
-        if not told.owed or time.monotonic() >= deadline:
-            return told.owed + told.failed
-        time.sleep(_STEP)
+    """Hurry uploads until they are done or the deadline has passed; returns how many files are still owed."""
+    try:
+        told = wait(place, deadline)
+    except Failure:
+        return 0  # it does not say: unmounting shows what is the matter
+    return told.owed + told.failed
 
 
 def users(place: Path) -> list[User]:
