@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any
-from urllib.parse import SplitResult
+from urllib.parse import SplitResult, urlunsplit
 
 import msgspec
 
@@ -41,6 +41,12 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     secret: str = ""
     options: Mapping[str, Any] = {}
     """The backend's own options, validated."""
+
+    @property
+    def base(self) -> str:
+        """The server's URL with one `/` at its end, which the paths of an API follow; no query and no fragment."""
+        url = self.url
+        return urlunsplit((url.scheme, url.netloc, url.path.rstrip("/") + "/", "", ""))
 
     def __repr__(self) -> str:
         return f"Address({self.backend}+{self.url.geturl()}, user={self.user})"

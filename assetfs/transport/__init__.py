@@ -6,8 +6,8 @@ deadline on everything, retries with jitter only where repeating is safe, no cre
 a log line or an error, one counter.
 
 `client.py` is what backends see; `api.py` and `ranges.py` are its two halves; `wire.py`, `pool.py`, `proxy.py`,
-`tls.py` and `body.py` are connections and answers; `origin.py`, `retry.py`, `rules.py`, `redaction.py` and
-`failures.py` are the rules, without I/O; `accounting.py` counts and logs.
+`tls.py` and `body.py` are connections and answers; `sending.py` is what bodies of uploads are made of; `origin.py`,
+`retry.py`, `rules.py`, `redaction.py` and `failures.py` are the rules, without I/O; `accounting.py` counts and logs.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Any, cast
 
 from assetfs.transport.rules import closed_range, content_range, status_error
+from assetfs.transport.sending import pieces
 from assetfs.transport.types import Body, Content, Head, Interpret, Pool, RequestCounter, Response, TransportOptions
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = [
     "TransportOptions",
     "closed_range",
     "content_range",
+    "pieces",
     "status_error",
 ]
 

@@ -16,7 +16,7 @@ import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import quote, urlunsplit
+from urllib.parse import quote
 
 import msgspec
 import trio
@@ -39,7 +39,7 @@ from assetfs.backends.ayon.wire import (
     Workfile,
 )
 from assetfs.repository import NotAuthenticated, NotFound, ProtocolViolation, Sink, Source
-from assetfs.transport import Interpret, Pool, Response, Transport, TransportOptions
+from assetfs.transport import Interpret, Pool, Response, Transport, TransportOptions, pieces
 
 T = TypeVar("T")
 
@@ -55,7 +55,6 @@ LARGE = 256 << 10
 """Bytes of JSON from which it is decoded in a thread: a millisecond."""
 LOCKED_TRIES = 4
 LOCKED_PAUSE = 0.2
-PIECE = 1 << 20
 UPLOAD_SILENCE = 300.0
 
 
@@ -85,8 +84,7 @@ class Client:
     """Requests to one server. `sender` comes back in every event that we cause."""
 
     def __init__(self, address: Address, options: TransportOptions) -> None:
-        url = address.url
-        self.base = urlunsplit((url.scheme, url.netloc, url.path.rstrip("/") + "/", "", ""))
+        self.base = address.base
         self.sender = f"assetfs-{new_id()}"
         self.options = msgspec.structs.replace(options, api_connections=CONNECTIONS)
         self.token = address.secret
@@ -251,20 +249,11 @@ class Client:
         self, path: str, source: Source, headers: Mapping[str, str], label: str, progress: Callable[[int], None]
     ) -> Response:
         """POST a file's bytes in one request. `progress` is told how many have gone out."""
-
-        async def body() -> AsyncIterator[bytes]:
-            sent = 0
-            while sent < source.size:
-                piece = await source.read(sent, PIECE)
-                yield piece
-                sent += len(piece)
-                progress(sent)
-
         return await self.send(
             "POST",
             path,
             label,
-            content=body,
+            content=lambda: pieces(source, progress),
             headers={"Content-Length": str(source.size), **headers},
             repeatable=False,
             pool=Pool.UPLOAD,

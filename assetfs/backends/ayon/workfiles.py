@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from assetfs.repository import (
     Source,
     Unavailable,
 )
+from assetfs.transport import pieces
 
 FALLBACK = "{root[work]}/{project[name]}/{hierarchy}/{folder[name]}/work/{task[name]}"
 PIECE = 4 << 20
@@ -287,12 +289,9 @@ async def write(source: Source, temporary: Path, ledger: Ledger) -> None:
 
     descriptor = await trio.to_thread.run_sync(start)
     try:
-        sent = 0
-        while sent < source.size:
-            piece = await source.read(sent, PIECE)
-            await trio.to_thread.run_sync(_write_all, descriptor, piece)
-            sent += len(piece)
-            ledger.progress(sent)
+        async with aclosing(pieces(source, ledger.progress, piece=PIECE)) as content:
+            async for piece in content:
+                await trio.to_thread.run_sync(_write_all, descriptor, piece)
         await trio.to_thread.run_sync(os.fsync, descriptor)
     finally:
         os.close(descriptor)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlunsplit
 
 import trio
 from cachetools import LRUCache
@@ -336,9 +335,7 @@ class JamaRepository(Repository):
 
 def endpoint(address: Address) -> str:
     """The endpoint's URL, with its final slash: without it the server redirects, and the POST becomes a GET."""
-    url = address.url
-    path = url.path if url.path.strip("/") else "/rpc"
-    return urlunsplit((url.scheme, url.netloc, path.rstrip("/") + "/", "", ""))
+    return address.base if address.url.path.strip("/") else f"{address.base}rpc/"
 
 
 def _credential(address: Address) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import time
-from urllib.parse import SplitResult, urlunsplit
 
 import trio
 
@@ -26,11 +25,6 @@ from assetfs.backends.jdma.wants import Allowance, Wants
 def login_name() -> str:
     """Who runs this: the name that JDMA knows its users by."""
     return getpass.getuser()
-
-
-def base_of(url: SplitResult) -> str:
-    """The server's address, with the slash that the API's paths follow."""
-    return urlunsplit((url.scheme, url.netloc, url.path.rstrip("/") + "/", "", ""))
 
 
 class Disk:

@@ -17,7 +17,7 @@ import trio
 from assetfs.backends import Address
 from assetfs.backends.jdma import attributes, drafts
 from assetfs.backends.jdma.client import Client
-from assetfs.backends.jdma.connecting import Disk, Parts, base_of, login_name
+from assetfs.backends.jdma.connecting import Disk, Parts, login_name
 from assetfs.backends.jdma.errors import Full, Unchangeable, Undeletable
 from assetfs.backends.jdma.nodes import ROOT, place_of, workspace_of
 from assetfs.backends.jdma.reading import deliver
@@ -60,7 +60,7 @@ class JdmaRepository(Repository):
     name = "jdma"
 
     def __init__(self, address: Address, options: TransportOptions) -> None:
-        self._url = base_of(address.url)
+        self._url = address.base
         self._settings = settled(address.options)
         found = account(self._settings.credentials_file)
         self._account = with_secret(found, self._settings.storage, address.secret)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -99,8 +99,7 @@ class MidasRepository(Repository):
     name = "midas"
 
     def __init__(self, address: Address, options: TransportOptions) -> None:
-        url = address.url
-        self._base = urlunsplit((url.scheme, url.netloc, url.path.rstrip("/") + "/", "", ""))
+        self._base = address.base
         self._address = address
         self._transport = Transport(self._base, options, headers={})
         self._client = Client(self._transport, address)

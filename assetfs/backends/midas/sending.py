@@ -7,15 +7,15 @@ where a guard wants a last look before a large file is complete.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from assetfs.backends.midas.client import Client
 from assetfs.backends.midas.errors import Broke, Incomplete
 from assetfs.backends.midas.wire import number
 from assetfs.repository import Ledger, Source
+from assetfs.transport import pieces
 
-PIECE = 1 << 20
 READ_SIZE = 8192
 """Bytes that the server's receiving loop asks for at once."""
 LARGE = 8 << 20
@@ -86,10 +86,5 @@ class Sender:
         await self._put(query, source, start, size, ledger)
 
     async def _put(self, query: Mapping[str, object], source: Source, start: int, stop: int, ledger: Ledger) -> None:
-        async def pieces() -> AsyncIterator[bytes]:
-            for at in range(start, stop, PIECE):
-                piece = await source.read(at, min(PIECE, stop - at))
-                yield piece
-                ledger.progress(at + len(piece))
-
-        await self._client.send(query, pieces if stop > start else b"", stop - start)
+        body = (lambda: pieces(source, ledger.progress, start, stop)) if stop > start else b""
+        await self._client.send(query, body, stop - start)

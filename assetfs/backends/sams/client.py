@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
@@ -20,7 +21,7 @@ from assetfs.backends.sams.errors import refusal
 from assetfs.backends.sams.records import Records
 from assetfs.backends.sams.wire import Asset, Assets, Set, Sets, is_id, new_id
 from assetfs.repository import NotFound, ProtocolViolation, Sink, Source
-from assetfs.transport import Interpret, Pool, Response, Transport
+from assetfs.transport import Interpret, Pool, Response, Transport, pieces
 
 T = TypeVar("T")
 
@@ -33,7 +34,6 @@ DOWNLOADS = 6
 """At a time. The server's workers take one request each, and there are few of them (section 2)."""
 IDS_PER_SEARCH = 100
 """33 bytes each in the request line."""
-PIECE = 1 << 20
 UPLOAD_SILENCE = 900.0
 """The server reads the whole file back before it answers."""
 
@@ -192,12 +192,9 @@ class Client:
 
         async def body() -> AsyncIterator[bytes]:
             yield first
-            sent = 0
-            while sent < source.size:
-                piece = await source.read(sent, PIECE)
-                yield piece
-                sent += len(piece)
-                progress(sent)
+            async with aclosing(pieces(source, progress)) as content:
+                async for piece in content:
+                    yield piece
             yield last
 
         with self.records.change(fields.get("_id") or path.rpartition("/")[2]):

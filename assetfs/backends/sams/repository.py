@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlunsplit
 
 import msgspec
 
@@ -89,8 +88,7 @@ class SamsRepository(Repository):
     name = "sams"
 
     def __init__(self, address: Address, options: TransportOptions) -> None:
-        url = address.url
-        self._endpoint = urlunsplit((url.scheme, url.netloc, url.path.rstrip("/") + "/", "", ""))
+        self._endpoint = address.base
         self._usable_key = address.secret[:1] not in tuple("Basic ")
         self._user = address.options.get("user_id") or address.user
         headers = {"Authorization": f"Basic {address.secret}"} if address.secret else {}
