@@ -1,4 +1,4 @@
-"""What a file system refuses by its own rules, beside what `repository.py` names. Only `fuse/` makes errnos of it."""
+"""What a file system refuses by its own rules, beside `repository/errors.py`. Only `fuse/` makes errnos of it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The file system without FUSE: names, numbers and handles on one side, the repository on the other.
 
 Every method is one operation of the kernel, in terms of inode numbers, names in bytes and handle numbers. It raises
-errors of `repository.py` and `vfs/errors.py`; `fuse/` turns them into errnos and puts a deadline on each.
+errors of `repository/errors.py` and `vfs/errors.py`; `fuse/` turns them into errnos and puts a deadline on each.
 """
 
 from __future__ import annotations
