@@ -222,7 +222,7 @@ class Operations(pyfuse3.Operations):
         flags: int,
         ctx: pyfuse3.RequestContext,
     ) -> None:
-        await self.fs.tree.rename(parent_inode_old, name_old, parent_inode_new, name_new, flags)
+        await self.fs.renaming.rename(parent_inode_old, name_old, parent_inode_new, name_new, flags)
 
     @guarded
     async def link(

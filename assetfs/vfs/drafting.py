@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NOREPLACE = 1
+"""The flag of renameat2(2) that we know; EXCHANGE and WHITEOUT are refused."""
 
 
 class Drafting:

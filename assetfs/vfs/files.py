@@ -319,11 +319,11 @@ class Files:
             size = 0 if whole else await self._size(inode)
             staged = fs.staged_of(inode)
         if staged is None and inode.detached:
-            staged = fs.writeback.stage_unnamed(inode.node, size)
+            staged = fs.writeback.making.stage_unnamed(inode.node, size)
         if staged is None:
             folder = await fs.folder_of(inode)
             name = fs.name_of(inode) or inode.node.name.encode("utf-8", "surrogateescape")
-            staged = fs.writeback.stage(inode.node, folder, name, size)
+            staged = fs.writeback.making.stage(inode.node, folder, name, size)
             if inode.pages is not None and inode.pages == inode.node.version:
                 inode.pages = f"staged {staged.entry.number}"
         for open_handle in fs.handles.files_of(inode):

@@ -30,6 +30,7 @@ from assetfs.vfs.inodes import Inode, Inodes
 from assetfs.vfs.links import Links
 from assetfs.vfs.local import Local
 from assetfs.vfs.recalls import Recalls
+from assetfs.vfs.renaming import Renaming
 from assetfs.vfs.sizes import Sizes
 from assetfs.vfs.telling import Telling
 from assetfs.vfs.tree import Tree
@@ -113,6 +114,7 @@ class FileSystem:
         self.claims = Claims(self)
         self.files = Files(self)
         self.tree = Tree(self)
+        self.renaming = Renaming(self, self.tree)
         self.telling = Telling(self, owner)
         self.following = Following(self)
         self.changes = Changes(self)

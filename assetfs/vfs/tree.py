@@ -1,4 +1,4 @@
-"""The tree: making, removing, renaming and linking entries.
+"""The tree: making, linking and removing entries (`renaming.py` renames them).
 
 What the server has is changed there at once, and its answer is the answer. What it does not have yet changes the
 journal. Either way the overlay shows the result before the next listing does.
@@ -26,20 +26,15 @@ from assetfs.repository import (
     Unsupported,
 )
 from assetfs.vfs.attributes import Attributes
-from assetfs.vfs.drafting import Drafting
-from assetfs.vfs.errors import InvalidArgument, IsAFolder, NameTooLong, NotAFolder, NotPermitted, ReadOnly
+from assetfs.vfs.errors import IsAFolder, NameTooLong, NotAFolder, NotPermitted, ReadOnly
 from assetfs.vfs.files import Opened
 from assetfs.vfs.inodes import Inode
 from assetfs.vfs.virtual import FOLDER, is_virtual
-from assetfs.writeback.draft import is_draft
 from assetfs.writeback.staging import LOCAL, Staged, is_local
 from assetfs.writeback.writeback import WriteBack
 
 if TYPE_CHECKING:
     from assetfs.vfs.filesystem import FileSystem
-
-NOREPLACE = 1
-"""The flag of renameat2(2) that we know; EXCHANGE and WHITEOUT are refused."""
 
 
 class Tree:
@@ -48,7 +43,7 @@ class Tree:
     def __init__(self, fs: FileSystem) -> None:
         self._fs = fs
 
-    def _changeable(self, number: int, name: bytes) -> tuple[WriteBack, Inode]:
+    def changeable(self, number: int, name: bytes) -> tuple[WriteBack, Inode]:
         """The folder that is to be changed, and what to change it with."""
         writeback = self._fs.writeback
         if writeback is None:
@@ -65,7 +60,7 @@ class Tree:
         return writeback, folder
 
     @staticmethod
-    def _raw(name: bytes) -> str:
+    def raw(name: bytes) -> str:
         """The server's text for a name. Raises NameRejected for bytes that are no text, and for what would be shown
         under another name than it was given."""
         raw = names.decode(name)
@@ -90,10 +85,10 @@ class Tree:
         append: bool = False,
     ) -> tuple[Opened, Attributes]:
         """A new file, open for writing. Without `exclusive`, one that has come there meanwhile is opened."""
-        writeback, folder = self._changeable(parent, name)
+        writeback, folder = self.changeable(parent, name)
         if (drafting := self._fs.within_draft(folder.node)) is not None:
             return await drafting.create(folder, name, mode, exclusive=exclusive, truncate=truncate)
-        self._raw(name)
+        self.raw(name)
         if not writeback.admission.keeps_here(folder.node.id, name):
             await self._fs.repository.expect_writable(folder.node)
         there = await self._fs.find(folder.node, name)
@@ -103,7 +98,7 @@ class Tree:
             attributes = self._fs.enter(there, folder)
             opened = await self._fs.files.open(attributes.number, writing=True, truncate=truncate, append=append)
             return opened, await self._fs.telling.attributes(attributes.number)
-        staged = writeback.create(folder.node, name)
+        staged = writeback.making.create(folder.node, name)
         # Its number is that of a new file, also where it takes the identity of one that was moved to a backup: who
         # has that one open goes on reading it.
         node = msgspec.structs.replace(staged.node(), id=f"{LOCAL}{staged.entry.number}")
@@ -120,14 +115,14 @@ class Tree:
         return attributes
 
     async def make_folder(self, parent: int, name: bytes, mode: int = 0o777) -> Attributes:
-        writeback, folder = self._changeable(parent, name)
+        writeback, folder = self.changeable(parent, name)
         if (drafting := self._fs.within_draft(folder.node)) is not None:
             return await drafting.make_folder(folder, name, mode)
-        raw = self._raw(name)
+        raw = self.raw(name)
         if await self._fs.find(folder.node, name) is not None:
             raise Conflict("an entry of this name exists")
         if writeback.admission.keeps_here(folder.node.id, name):
-            return self._fs.enter(writeback.create_folder(folder.node, name).node(), folder)
+            return self._fs.enter(writeback.making.create_folder(folder.node, name).node(), folder)
         if self._fs.drafting is not None and self._fs.repository.drafts_in(folder.node, raw):
             return await self._fs.drafting.handover.make(folder, name)
         if not self._fs.repository.capabilities.create_folder:
@@ -139,11 +134,11 @@ class Tree:
 
     async def link(self, number: int, parent: int, name: bytes) -> Attributes:
         """One more name for a file."""
-        writeback, folder = self._changeable(parent, name)
+        writeback, folder = self.changeable(parent, name)
         inode = self._fs.inodes.get(number)
         if (drafting := self._fs.within_draft(folder.node)) is not None:
             return await drafting.link(inode, folder, name)
-        raw = self._raw(name)
+        raw = self.raw(name)
         if inode.node.kind is Kind.FOLDER or is_virtual(inode.node) or is_local(inode.node.id):
             raise NotPermitted("only files that the server has can have several names")
         if not self._fs.repository.capabilities.link:
@@ -165,10 +160,10 @@ class Tree:
 
     async def symlink(self, parent: int, name: bytes, target: bytes) -> Attributes:
         """A link, where the server has such."""
-        writeback, folder = self._changeable(parent, name)
+        writeback, folder = self.changeable(parent, name)
         if (drafting := self._fs.within_draft(folder.node)) is not None:
             return await drafting.symlink(folder, name, target)
-        raw = self._raw(name)
+        raw = self.raw(name)
         if not self._fs.repository.capabilities.symlinks:
             raise NotPermitted("this repository has no symbolic links")
         if await self._fs.find(folder.node, name) is not None:
@@ -182,10 +177,10 @@ class Tree:
         except Unsupported as reason:
             raise NotPermitted(str(reason)) from None
         writeback.overlay.appear(folder.node.id, name, node, self._fs.clock())
-        self._changed(folder)
+        self.changed(folder)
         return self._fs.enter(node, folder)
 
-    def _changed(self, *folders: Inode) -> None:
+    def changed(self, *folders: Inode) -> None:
         """What is remembered of these folders beside their listings may be another thing now."""
         for folder in folders:
             self._fs.hidden.expire(folder.node.id)
@@ -194,14 +189,14 @@ class Tree:
     # ---- removing -----------------------------------------------------------------------------------------------
 
     async def remove_folder(self, parent: int, name: bytes) -> None:
-        writeback, folder = self._changeable(parent, name)
+        writeback, folder = self.changeable(parent, name)
         if (drafting := self._fs.within_draft(folder.node)) is not None:
             await drafting.remove(folder, name, is_folder=True)
             return
         if self._fs.drafting is not None and (draft := self._fs.drafting.drafts.find(folder.node.id, name)) is not None:
             await self._fs.drafting.drafts.remove(draft)
             return
-        node = await self._existing(folder, name)
+        node = await self.existing(folder, name)
         if node.kind is not Kind.FOLDER:
             raise NotAFolder(node.id)
         if writeback.overlay.any_staged(node.id):
@@ -212,14 +207,14 @@ class Tree:
             return
         await self._fs.repository.remove_folder(node, folder.node)
         writeback.overlay.vanish(folder.node.id, node.id, self._fs.clock())
-        self._changed(folder)
+        self.changed(folder)
 
     async def remove_file(self, parent: int, name: bytes) -> None:
-        writeback, folder = self._changeable(parent, name)
+        writeback, folder = self.changeable(parent, name)
         if (drafting := self._fs.within_draft(folder.node)) is not None:
             await drafting.remove(folder, name, is_folder=False)
             return
-        node = await self._existing(folder, name)
+        node = await self.existing(folder, name)
         if node.kind is Kind.FOLDER:
             raise IsAFolder(node.id)
         if is_local(node.id):
@@ -230,11 +225,11 @@ class Tree:
             return
         writeback.holding.end(node.id)
         staged = writeback.overlay.staged_for(node.id)
-        async with self._nothing_on_its_way(writeback, staged):
+        async with self.nothing_on_its_way(writeback, staged):
             await self._fs.repository.remove(node, folder.node)
             writeback.overlay.vanish(folder.node.id, node.id, self._fs.clock())
             self._fs.folders.unlinked(node.id, folder.node.id)
-            self._changed(folder)
+            self.changed(folder)
             inode = self._fs.inodes.known(node.id, node.kind)
             if inode is not None and inode.parent == folder.node.id:
                 inode.parent = None
@@ -250,7 +245,7 @@ class Tree:
             inode.detached = True
 
     @asynccontextmanager
-    async def _nothing_on_its_way(self, writeback: WriteBack, staged: Staged | None) -> AsyncIterator[None]:
+    async def nothing_on_its_way(self, writeback: WriteBack, staged: Staged | None) -> AsyncIterator[None]:
         """While the server changes what a file is, its new content must not arrive there."""
         if staged is None:
             yield
@@ -269,140 +264,9 @@ class Tree:
             return True
         return False
 
-    async def _existing(self, folder: Inode, name: bytes) -> Node:
+    async def existing(self, folder: Inode, name: bytes) -> Node:
+        """What a name leads to. Raises NotFound."""
         node = await self._fs.find(folder.node, name)
         if node is None:
             raise NotFound(f"no {name!r}")
         return node
-
-    # ---- renaming -----------------------------------------------------------------------------------------------
-
-    async def rename(self, old_parent: int, old: bytes, new_parent: int, new: bytes, flags: int) -> None:
-        if flags & ~NOREPLACE:
-            raise InvalidArgument("only RENAME_NOREPLACE is known")
-        writeback, source = self._changeable(old_parent, old)
-        _, destination = self._changeable(new_parent, new)
-        if self._fs.drafting is not None and await self._renamed_draft(
-            self._fs.drafting, source, old, destination, new, flags
-        ):
-            return
-        raw = self._raw(new)
-        node = await self._existing(source, old)
-        over = await self._fs.find(destination.node, new)
-        if over is not None:
-            if flags & NOREPLACE:
-                raise Conflict("an entry of this name exists")
-            if over.id == node.id:
-                return
-            if (over.kind is Kind.FOLDER) != (node.kind is Kind.FOLDER):
-                raise IsAFolder(over.id) if over.kind is Kind.FOLDER else NotAFolder(over.id)
-            if over.kind is Kind.FOLDER and writeback.overlay.any_staged(over.id):
-                raise NotEmpty("files that were written here are in it")
-        if is_local(node.id):
-            if over is not None and not is_local(over.id):
-                over = await self._fs.versions.of(over)  # what a new content is made from
-            self._rename_ours(writeback, node, source, destination, new, over)
-        else:
-            await self._rename_theirs(writeback, node, (source, old), (destination, new, raw), over)
-
-    async def _renamed_draft(
-        self, drafting: Drafting, source: Inode, old: bytes, destination: Inode, new: bytes, flags: int
-    ) -> bool:
-        """Do what is asked where a draft has to do with it; False where none has."""
-        inside = is_draft(source.node.id), is_draft(destination.node.id)
-        if all(inside):
-            await drafting.rename(source, old, destination, new, flags)
-            return True
-        if any(inside):
-            raise CrossScope("between a draft and what the server has: copy it")
-        draft = drafting.drafts.find(source.node.id, old)
-        if draft is None:
-            return False
-        if source is destination and old == new:
-            return True
-        self._raw(new)
-        if await self._fs.find(destination.node, new) is not None:
-            raise Conflict("an entry of this name exists")
-        await drafting.handover.rename(draft, source, destination, new)
-        return True
-
-    def _rename_ours(
-        self, writeback: WriteBack, node: Node, source: Inode, destination: Inode, new: bytes, over: Node | None
-    ) -> None:
-        """A file or folder that the server does not have."""
-        staged = writeback.of(node.id)
-        if staged is None:
-            raise NotFound(node.id)
-        stays = writeback.admission.keeps_here(destination.node.id, new)
-        if node.kind is Kind.FOLDER and not stays:
-            raise CrossScope("a folder that is kept here cannot become one of the server's: copy it")
-        if over is not None and not is_local(over.id) and (stays or over.kind is Kind.FOLDER):
-            raise CrossScope("names that are kept here cannot stand for what the server has")
-        replaced: Node | Staged | None = over
-        if over is not None and is_local(over.id):
-            replaced = writeback.of(over.id)
-        elif over is None and not stays:
-            replaced = writeback.holding.taken(destination.node.id, new, staged)
-            if replaced is None:
-                writeback.admission.check(destination.node, new)
-        elif over is not None:
-            writeback.holding.end(over.id)
-        inode = self._fs.inodes.known(node.id, node.kind)
-        writeback.rename(staged, destination.node, new, replaced)
-        if inode is not None:
-            self._fs.inodes.rebind(inode, staged.node(), self._fs.clock())
-            inode.parent = destination.node.id
-
-    async def _rename_theirs(
-        self,
-        writeback: WriteBack,
-        node: Node,
-        source: tuple[Inode, bytes],
-        destination: tuple[Inode, bytes, str],
-        over: Node | None,
-    ) -> None:
-        """What the server has: it is asked at once, but for a backup that may be the first step of a save."""
-        (from_, old), (to, new, raw) = source, destination
-        repository = self._fs.repository
-        if writeback.admission.keeps_here(to.node.id, new):
-            raise CrossScope("names that are kept here cannot stand for what the server has: copy it")
-        held = writeback.holding.end(node.id)
-        if held is not None and held.old == new and from_ is to:
-            return
-        ours = writeback.of(over.id) if over is not None else None
-        free = over is None or is_local(over.id)
-        if held is None and free and from_ is to and node.kind is Kind.FILE and writeback.admission.is_backup(new):
-            node = await self._fs.versions.of(node)
-            size = await self._fs.sizes.of(node, from_.node.id)
-            if ours is not None:
-                writeback.forget(ours)  # an older backup
-            writeback.holding.hold(msgspec.structs.replace(node, size=size), from_.node, old, new)
-            return
-        theirs = over if over is not None and not is_local(over.id) else None
-        async with self._nothing_on_its_way(writeback, ours):
-            if from_ is to:
-                if not repository.capabilities.rename:
-                    raise Unsupported("this repository cannot rename")
-                moved = await repository.rename(node, from_.node, raw, theirs)
-            else:
-                if not repository.capabilities.move:
-                    raise CrossScope("this repository cannot move")
-                moved = await repository.move(node, from_.node, to.node, raw, theirs)
-            if ours is not None:
-                writeback.forget(ours)
-        now = self._fs.clock()
-        writeback.overlay.vanish(from_.node.id, node.id, now)
-        if theirs is not None:
-            writeback.overlay.vanish(to.node.id, theirs.id, now)
-        writeback.overlay.appear(to.node.id, new, moved, now)
-        if from_ is not to:
-            writeback.overlay.reappear(to.node.id, moved.id)
-            self._fs.folders.unlinked(node.id, from_.node.id)
-        self._changed(from_, to)
-        inode = self._fs.inodes.known(node.id, node.kind)
-        if inode is not None:
-            self._fs.inodes.rebind(inode, moved, now)
-            inode.parent = to.node.id
-        staged = writeback.overlay.staged_for(node.id)
-        if staged is not None:
-            writeback.follow(staged, moved, to.node, new)

@@ -101,11 +101,11 @@ class Holding:
         newer = self._owner.overlay.staged_for(found.node.id)
         if newer is not None:
             target = newer.entry.target
-            self._owner.become_copy(newer, found.folder, found.new)
+            self._owner.making.become_copy(newer, found.folder, found.new)
         else:
             assert found.node.size is not None  # whoever holds a rename has measured the file
             target = found.node
-            newer = self._owner.copy_of(found.node, found.node.size, found.folder, found.new)
+            newer = self._owner.making.copy_of(found.node, found.node.size, found.folder, found.new)
         self._owner.on_copied(found.node.id, newer)
         return target
 

@@ -23,12 +23,14 @@ import msgspec
 import trio
 
 from assetfs.content.store import ContentStore
-from assetfs.repository import Kind, Node, NodeId, Repository, Unsupported
+from assetfs.repository import Node, NodeId, Repository
 from assetfs.writeback.accounts import Accounts, place
 from assetfs.writeback.admission import Admission
 from assetfs.writeback.holding import Holding
-from assetfs.writeback.journal import Entry, Journal, Leftover
+from assetfs.writeback.journal import Journal, Leftover
 from assetfs.writeback.leftovers import Leftovers, leftovers_of
+from assetfs.writeback.making import Making
+from assetfs.writeback.naming import Naming
 from assetfs.writeback.overlay import FOREVER, Overlay
 from assetfs.writeback.recovery import recover
 from assetfs.writeback.settling import Settling, delete
@@ -88,6 +90,8 @@ class WriteBack:
         self.uploader = Uploader(self, repository, clock, settings.uploads)
         self.leftovers = Leftovers(journal, repository)
         self.holding = Holding(self, clock)
+        self.making = Making(self)
+        self.naming = Naming(self)
         self.on_settled: Callable[[NodeId, Node, Node | None], None] = lambda was, node, folder: None
         """Called when the server has confirmed: the id that it had here, the node, its folder."""
         self.on_conflict: Callable[[Staged, Node | None], None] = lambda staged, node: None
@@ -96,7 +100,7 @@ class WriteBack:
         """Called when the server has a file and refuses an attribute of it."""
         self.on_copied: Callable[[NodeId, Staged], None] = lambda was, copy: None
         """Called when the bytes of a node are a local copy's, and its identity goes to another file."""
-        self._folder = folder
+        self.folder = folder
         self._next = 1
 
     # ---- life ---------------------------------------------------------------------------------------------------
@@ -114,7 +118,7 @@ class WriteBack:
 
     def recover(self) -> None:
         """Take over what the last daemon left. Raises JournalDamaged, OSError."""
-        self._next = recover(self, self._folder)
+        self._next = recover(self, self.folder)
 
     async def drain(self, seconds: float) -> None:
         """Wait until nothing that can be sent is owed any more; what is left after that stays in the journal."""
@@ -135,90 +139,10 @@ class WriteBack:
             staged.close()
         self.journal.close()
 
-    # ---- making -------------------------------------------------------------------------------------------------
-
-    def create(self, folder: Node, name: bytes) -> Staged:
-        """A new file, open nowhere yet. Raises what `admit` raises, OSError."""
-        self.admission.check(folder, name)
-        staged = self._new(folder, name)
-        target = self.holding.taken(folder.id, name, staged)
-        if target is not None:
-            staged.entry.target = target
-            self.overlay.target(staged, target.id)
-        else:
-            self.overlay.place(folder.id, name, staged)
-        return staged
-
-    def _new(self, folder: Node, name: bytes, *, is_folder: bool = False) -> Staged:
-        entry = Entry(
-            number=self._next,
-            parent=folder.id,
-            parent_node=folder,
-            name=name,
-            folder=is_folder,
-            mtime_ns=time.time_ns(),
-        )
-        staged = Staged(entry, self._folder / str(entry.number), self.store)
-        staged.create()
-        self._next += 1
-        self.files[entry.number] = staged
-        return staged
-
-    def create_folder(self, folder: Node, name: bytes) -> Staged:
-        """A folder that exists here only."""
-        staged = self._new(folder, name, is_folder=True)
-        staged.step(Event.CLOSED_LOCAL)
-        self.save(staged)
-        self.overlay.place(folder.id, name, staged)
-        return staged
-
-    def stage(self, node: Node, folder: Node | None, name: bytes, size: int) -> Staged:
-        """The new content of a file that the server has. Nothing is copied. Raises Unsupported, OSError."""
-        staged = self.overlay.staged_for(node.id)
-        if staged is not None:
-            return staged
-        if not self.repository.capabilities.replace:
-            raise Unsupported("this repository cannot replace content")
-        staged = self._new(folder if folder is not None else node, name)
-        entry = staged.entry
-        entry.target = entry.base = node
-        entry.parent_node = folder
-        entry.size = entry.base_limit = size
-        entry.mtime_ns = self.times.of(node) or node.mtime_ns or entry.mtime_ns
-        self.overlay.target(staged, node.id)
-        return staged
-
-    def stage_unnamed(self, node: Node, size: int) -> Staged:
-        """What is written to a file that is open and has no name any more: nobody will want it but who has it open."""
-        staged = self._new(node, b"")
-        staged.gone = True
-        staged.entry.base = node
-        staged.entry.size = staged.entry.base_limit = size
-        return staged
-
-    def become_copy(self, staged: Staged, folder: Node, name: bytes) -> None:
-        """What was new content of a node is a local file of its own from now on."""
-        entry = staged.entry
-        assert entry.target is not None
-        self.stop(staged)
-        self.overlay.untarget(staged, entry.target.id)
-        entry.target = None
-        entry.parent, entry.parent_node, entry.name = folder.id, folder, name
-        entry.sent = []
-        self.overlay.place(folder.id, name, staged)
-        staged.step(Event.RENAMED_LOCAL)
-        self.save(staged)
-
-    def copy_of(self, node: Node, size: int, folder: Node, name: bytes) -> Staged:
-        """A local file with a node's bytes, which are fetched when somebody wants them."""
-        copy = self._new(folder, name)
-        copy.entry.base = node
-        copy.entry.size = copy.entry.base_limit = size
-        copy.entry.mtime_ns = self.times.of(node) or node.mtime_ns or copy.entry.mtime_ns
-        copy.step(Event.CLOSED_LOCAL)
-        self.overlay.place(folder.id, name, copy)
-        self.save(copy)
-        return copy
+    def number(self) -> int:
+        """A number that no file has, for a row or a staging file."""
+        number, self._next = self._next, self._next + 1
+        return number
 
     # ---- changing -----------------------------------------------------------------------------------------------
 
@@ -271,9 +195,8 @@ class WriteBack:
         """Cut, or lengthen with zeros. What was acknowledged stays until the next acknowledgement: a content that
         begins anew gets a staging file of its own, and the journal knows of a cut before it is made."""
         if staged.saved >= 0 and size == 0 < staged.size:
-            staged.entry.file = self._next
-            self._next += 1
-            await staged.begin_anew(self._folder / str(staged.entry.file))
+            staged.entry.file = self.number()
+            await staged.begin_anew(self.folder / str(staged.entry.file))
         elif staged.saved >= 0 and size < staged.size:
             staged.cut(size)
             self.save(staged)
@@ -348,54 +271,7 @@ class WriteBack:
 
     # ---- naming -------------------------------------------------------------------------------------------------
 
-    def rename(self, staged: Staged, folder: Node, name: bytes, over: Node | Staged | None) -> None:
-        """Give a file of ours another name. `over` has it now: its identity, if it has one, is ours from then on."""
-        entry = staged.entry
-        self.stop(staged)
-        if entry.target is None:
-            self.overlay.lift(entry.parent, entry.name)
-        older = over if isinstance(over, Staged) or over is None else self.overlay.staged_for(over.id)
-        target = over if isinstance(over, Node) else None
-        if older is not None:
-            target = older.entry.target  # whose edit was made from this version, if it is an asset's
-            self._give_way(older)
-            entry.stale += older.entry.stale
-        entry.parent, entry.parent_node, entry.name = folder.id, folder, name
-        if target is not None and target.kind is Kind.FILE:
-            entry.target, entry.sent = target, older.entry.sent if older is not None else []
-            self.overlay.target(staged, target.id)
-        else:
-            self.overlay.place(folder.id, name, staged)
-        goes = self.admission.goes_to_server(staged.entry)
-        staged.step(Event.RENAMED if goes else Event.RENAMED_LOCAL)
-        entry.error, entry.attempts = "", 0
-        self.save(staged, older)
-        if older is not None:
-            self.release(older)
-        if entry.state is State.QUEUED:
-            staged.due = self.clock() + self.settings.delay
-            self.uploader.queue(staged)
-
-    def follow(self, staged: Staged, node: Node, folder: Node, name: bytes) -> None:
-        """The node whose new content this is has another name or place, or its old content went into another node."""
-        entry = staged.entry
-        old = entry.target
-        assert old is not None
-        entry.parent, entry.parent_node, entry.name = folder.id, folder, name
-        entry.target = msgspec.structs.replace(node, version=old.version, digest=old.digest)
-        if node.id != old.id:
-            self.stop(staged)
-            self.overlay.untarget(staged, old.id)
-            self.overlay.target(staged, node.id)
-            if entry.base is not None and entry.base.id == old.id:
-                entry.base = entry.target
-            staged.step(Event.RENAMED)
-            if entry.state is State.QUEUED:
-                self.uploader.queue(staged)
-        if staged.saved >= 0:
-            self.save(staged)
-
-    def _give_way(self, staged: Staged) -> None:
+    def give_way(self, staged: Staged) -> None:
         """The file is seen no more; its row is still there."""
         self.stop(staged)
         staged.gone = True
@@ -408,7 +284,7 @@ class WriteBack:
         """Nothing is owed for this file any more: deleted, discarded, or replaced by another. Raises OSError."""
         if staged.gone:
             return
-        self._give_way(staged)
+        self.give_way(staged)
         try:
             self.strike(staged, leftovers_of(staged.entry))
         finally:

@@ -178,14 +178,14 @@ class Desk:
         self.writeback.written(staged)
 
     async def save(self, name: str, data: bytes) -> Staged:
-        staged = self.writeback.create(FOLDER, name.encode())
+        staged = self.writeback.making.create(FOLDER, name.encode())
         await self.write(staged, data)
         await self.close(staged)
         return staged
 
     async def overwrite(self, target: Node, data: bytes) -> Staged:
         assert target.size is not None
-        staged = self.writeback.stage(target, FOLDER, target.name.encode(), target.size)
+        staged = self.writeback.making.stage(target, FOLDER, target.name.encode(), target.size)
         self.writeback.touch(staged)
         await self.writeback.truncate(staged, 0)
         await self.write(staged, data)

@@ -37,7 +37,7 @@ class Plain(bytearray):
 
 
 async def edited(desk: Desk, target: Node, steps: Sequence[tuple[Any, ...]]) -> None:
-    staged = desk.writeback.stage(target, FOLDER, b"a.bin", len(BASE))
+    staged = desk.writeback.making.stage(target, FOLDER, b"a.bin", len(BASE))
     plain = Plain(BASE)
     for step, *arguments in steps:
         if step == "write":
@@ -91,7 +91,7 @@ async def test_opening_and_writing_a_little_copies_nothing(tmp_path: Path, autoj
     office = Office()
     target = office.seed("a.bin", BASE)
     async with at_work(office, tmp_path) as desk:
-        staged = desk.writeback.stage(target, FOLDER, b"a.bin", len(BASE))
+        staged = desk.writeback.making.stage(target, FOLDER, b"a.bin", len(BASE))
         await desk.write(staged, b"xyz", 100)
         assert list(staged.written) == [(100, 103)]
         await desk.close(staged)
@@ -104,7 +104,7 @@ async def test_after_a_restart_the_rest_still_comes_from_the_server(tmp_path: Pa
     target = office.seed("a.bin", BASE)
     office.gate = trio.Event()
     async with at_work(office, tmp_path) as desk:
-        staged = desk.writeback.stage(target, FOLDER, b"a.bin", len(BASE))
+        staged = desk.writeback.making.stage(target, FOLDER, b"a.bin", len(BASE))
         await desk.write(staged, b"xyz", 100)
         await desk.close(staged)
     office.gate = None
@@ -118,7 +118,7 @@ async def test_bytes_of_two_versions_are_never_mixed(tmp_path: Path, autojump_cl
     target = office.seed("a.bin", BASE)
     office.gate = trio.Event()
     async with at_work(office, tmp_path) as desk:
-        staged = desk.writeback.stage(target, FOLDER, b"a.bin", len(BASE))
+        staged = desk.writeback.making.stage(target, FOLDER, b"a.bin", len(BASE))
         await desk.write(staged, b"xyz", 100)
         await desk.close(staged)
     office.gate = None

@@ -192,7 +192,7 @@ async def test_saving_over_a_file_with_new_content_leaves_one_row_for_one_asset(
     async with at_work(office, tmp_path, local_only=("*.tmp",)) as desk:
         await desk.overwrite(old, b"one")
         temporary = await desk.save("a.tmp", b"two")
-        desk.writeback.rename(temporary, desk.writeback.files[1].entry.parent_node, b"a.txt", old)  # type: ignore[arg-type]
+        desk.writeback.naming.rename(temporary, desk.writeback.files[1].entry.parent_node, b"a.txt", old)  # type: ignore[arg-type]
         assert [entry.target.id for entry in desk.journal.entries() if entry.target] == [old.id]
         await desk.sent()
     assert office.files == {old.id: ("a.txt", b"two")}
@@ -230,7 +230,7 @@ async def test_what_was_open_under_a_local_name_at_the_crash_stays_local(
 ) -> None:
     office = Office()
     async with at_work(office, tmp_path, local_only=("*.swp",)) as desk:
-        staged = desk.writeback.create(await office.root(), b"a.swp")
+        staged = desk.writeback.making.create(await office.root(), b"a.swp")
         await desk.write(staged, b"swap")
         await desk.writeback.flush(staged)
     async with at_work(office, tmp_path, local_only=("*.swp",)) as desk:
