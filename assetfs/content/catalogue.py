@@ -39,7 +39,8 @@ class Catalogue:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._known: LRUCache[str, int] = LRUCache(_REMEMBERED)
+        self._known: LRUCache[str, int | None] = LRUCache(_REMEMBERED)
+        """None: it is not in the file either."""
         self._unsaved: dict[str, int] = {}
         self._database = self._open()
 
@@ -80,14 +81,15 @@ class Catalogue:
         found: dict[str, int] = {}
         asked: list[str] = []
         for key in keys:
-            size = self._known.get(key)
-            if size is None:
+            if key not in self._known:
                 asked.append(key)
-            else:
+            elif (size := self._known[key]) is not None:
                 found[key] = size
         if asked:
             read = await trio.to_thread.run_sync(self._read, asked)
-            self._known.update(read)
+            for key in asked:
+                if self._known.get(key) is None:  # and nobody has learned it meanwhile
+                    self._known[key] = read.get(key)
             found.update(read)
         return found
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import bisect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,6 @@ class Content:
         self.segments: list[Segment] = []
         self._starts: list[int] = []
         self.keeper = Keeper(self)
-        self._size_known = trio.Event()
         self._failed: tuple[float, Segment] | None = None
         """The fetch that found nobody in time while somebody waited for it, and until when that counts."""
 
@@ -79,29 +78,17 @@ class Content:
                 self._insert(segment)
                 self.store.start(self._fetch, segment)
             while self.size is None and segment.state is State.FILLING:
-                await self._either(segment)
+                await segment.sized.wait()
             if self.size is None:
                 self._drop(segment)
                 raise segment.error or ProtocolViolation(f"the server did not say how large {self.node.id} is")
         return self.size
-
-    async def _either(self, segment: Segment) -> None:
-        """Until the size is known or the segment has ended."""
-        async with trio.open_nursery() as nursery:
-
-            async def first(wait: Callable[[], object]) -> None:
-                await wait()  # type: ignore[misc]
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(first, self._size_known.wait)
-            nursery.start_soon(first, lambda: segment.wait(segment.stop))
 
     def _total(self, size: int) -> None:
         if self.size is None:
             self.size = size
             for segment in self.segments:
                 segment.shorten(size)
-            self._size_known.set()
             self.store.measured(self.node, size)
         elif size != self.size:
             raise VersionChanged(f"{self.node.id} has {size} bytes on the server now, not {self.size}")

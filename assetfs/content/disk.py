@@ -68,10 +68,10 @@ class CacheFile:
                 self.verified = bool(verified)
                 os.utime(self._map)
                 return array("Q", raw[_HEADER.size :])
-        if raw:
+        if raw:  # and not for every new file: ext4 sends one that was cut to nothing to the disk when it is closed
             log.warning("cache file %s is damaged: dropped", self.path.name)
-        os.ftruncate(self._data, 0)
-        os.ftruncate(self._map, 0)
+            os.ftruncate(self._data, 0)
+            os.ftruncate(self._map, 0)
         os.ftruncate(self._data, self.size)
         os.ftruncate(self._map, _HEADER.size + 8 * blocks)
         self._write_header()
@@ -197,8 +197,11 @@ class DiskCache:
         """The cache file for a node in a version; None where there can be none (disk full, folder gone)."""
         path, key = self._place(node, version)
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            opened = CacheFile(path, key, size)
+            try:
+                opened = CacheFile(path, key, size)
+            except FileNotFoundError:
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                opened = CacheFile(path, key, size)
         except OSError as error:
             log.warning("no cache file for %s: %s", node, error.strerror)
             return None

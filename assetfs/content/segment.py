@@ -36,6 +36,7 @@ class Segment:
         "fetched",
         "pins",
         "scope",
+        "sized",
         "spent",
         "start",
         "state",
@@ -51,6 +52,8 @@ class Segment:
         self.state = State.FILLING
         self.error: Exception | None = None
         self.scope = trio.CancelScope()
+        self.sized = trio.Event()
+        """The file's size is known, or the fetch has ended without."""
         self.spent = False
         """A reader has come to its end."""
         self.fetched = False
@@ -96,17 +99,19 @@ class Segment:
     @property
     def watched(self) -> bool:
         """A reader waits for it now."""
-        return bool(self._waiters)
+        return bool(self._waiters) or self.sized.statistics().tasks_waiting > 0
 
     def finish(self, error: Exception | None = None) -> None:
         """The fetch has ended."""
         self.error = error
         self.state = State.READY if self.arrived >= self.stop else State.BROKEN
+        self.sized.set()
         self._wake()
 
     def shorten(self, stop: int) -> None:
         """The file turned out to end here."""
         self.stop = max(min(self.stop, stop), self.start)
+        self.sized.set()
         self._wake()
 
     def _wake(self) -> None:

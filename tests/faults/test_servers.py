@@ -253,7 +253,7 @@ def test_an_absurd_resource_spoils_its_folder_at_most(
     def settled() -> bool:
         return error_of(lambda: os.listdir(odd)) == errno.EIO or "good.txt" in os.listdir(odd)
 
-    assert eventually(settled, seconds=5)
+    assert eventually(settled, seconds=30)
     if error_of(lambda: os.listdir(odd)) is None:
         for name in os.listdir(odd):
             for action in (os.lstat, os.listxattr, os.listdir, os.readlink):
