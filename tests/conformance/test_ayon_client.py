@@ -12,7 +12,8 @@ from tests.sandboxes import RunningSandbox, start_sandbox
 
 pytestmark = [pytest.mark.conformance, pytest.mark.timeout(400)]
 
-SCRIPT, RELEASE = "ayon_1_2_25.py", "ayon-python-api==1.2.25"
+SCRIPTS, RELEASE = ("ayon_1_2_25.py", "ayon_1_2_25_reads.py"), "ayon-python-api==1.2.25"
+CHECKS = [(script, check) for script in SCRIPTS for check in checks(script)]
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,6 @@ def server(served: RunningSandbox) -> Iterator[RunningSandbox]:
     served.reset()
 
 
-@pytest.mark.parametrize("check", checks(SCRIPT))
-def test_client(server: RunningSandbox, python: Path, check: str, tmp_path: Path) -> None:
-    run_check(python, SCRIPT, check, server.info, tmp_path)
+@pytest.mark.parametrize(("script", "check"), CHECKS, ids=[check for _, check in CHECKS])
+def test_client(server: RunningSandbox, python: Path, script: str, check: str, tmp_path: Path) -> None:
+    run_check(python, script, check, server.info, tmp_path)

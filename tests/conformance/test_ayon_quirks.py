@@ -507,7 +507,7 @@ def test_links_that_make_no_sense(studio: Studio) -> None:
     for link_type, target, said in (
         ("breakdown|folder|folder", folder, (400, "Cannot link an entity to itself.")),
         ("breakdown", folder, (400, "Link type must be in the format 'name|input_type|output_type'")),
-        ("eats|folder|folder", "d" * 32, (400, "Unsupported link type.")),
+        ("eats|folder|folder", studio.folder(unique()), (400, "Unsupported link type.")),
         ("breakdown|folder|folder", "d" * 32, (404, f"Output entity {'d' * 32} not found.")),
     ):
         body = {"input": folder, "output": target, "linkType": link_type}

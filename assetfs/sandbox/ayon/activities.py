@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
@@ -20,24 +21,32 @@ OF_SERVICES = (
     "attrib.change",
 )
 LONGEST = 2000
+OF_EVENTS = ("status.change", "assignee.add", "assignee.remove", "version.publish")  # told, and not kept
 
 
 def create(call: Call) -> Reply:
     """POST projects/{p}/{type}/{id}/activities; the type in singular or plural."""
     project = call.project(call.params[0])
-    kind, entity_id = call.params[1].removesuffix("s"), call.params[2]
+    kind = call.params[1].rstrip("s")
     if kind not in KINDS:
-        raise refused(400, f"Invalid entity type {call.params[1]}")
+        raise refused(400, f"Invalid entity type: {kind}")
+    entity_id = call.identity(2, "entity_id")
+    given = _read(call, "activityType")
+    activity_type = given["activityType"]
+    if activity_type not in OF_SERVICES:
+        context = {"given": activity_type, "permitted": list(OF_SERVICES)}
+        message = f"unexpected value; permitted: {', '.join(repr(one) for one in OF_SERVICES)}"
+        raise call.invalid(Complaint(("activityType",), message, "value_error.const", context))
+    if activity_type not in OF_USERS and not call.user.service:
+        raise refused(400, "Humans can only create comments")
     entity = load(project, kind, entity_id)
     access.check(call, project, "read")
-    given = _read(call)
-    allowed = OF_SERVICES if call.user.service else OF_USERS
-    if given.get("activityType", "comment") not in allowed:
-        raise refused(400, "Humans can only create comments")
+    if len(given.get("body") or "") > LONGEST:
+        raise refused(400, f"{activity_type.capitalize()} body is too long")
     activity_id = add(
         call,
         project,
-        given.get("activityType", "comment"),
+        activity_type,
         kind,
         entity["id"],
         body=given.get("body") or "",
@@ -46,19 +55,21 @@ def create(call: Call) -> Reply:
         files=given.get("files") or [],
         activity_id=given.get("id"),
     )
+    project.db.execute(f"UPDATE {kind} SET updated_at = ? WHERE id = ?", (moment(), entity["id"]))
+    if not call.user.service:
+        _watch(call, project, kind, entity["id"])
     return answered({"id": activity_id}, 201)
 
 
-def _read(call: Call) -> dict[str, Any]:
-    given = call.json()
-    if not isinstance(given, dict):
-        raise call.invalid(Complaint((), "value is not a valid dict", "type_error.dict"))
-    names = {"activity_type": "activityType", "append_files": "appendFiles"}
-    given = {names.get(key, key): value for key, value in given.items()}
-    if len(given.get("body") or "") > LONGEST:
-        message = f"ensure this value has at most {LONGEST} characters"
-        context = {"limit_value": LONGEST}
-        raise call.invalid(Complaint(("body",), message, "value_error.any_str.max_length", context))
+def _watch(call: Call, project: Project, kind: str, entity_id: str) -> None:
+    """Who says something about an entity is told of it from then on."""
+    query = "SELECT 1 FROM activity WHERE type = 'watch' AND entity_id = ? AND author = ?"
+    if project.db.execute(query, (entity_id, call.user.name)).fetchone() is None:
+        add(call, project, "watch", kind, entity_id, data={"watcher": call.user.name})
+
+
+def _read(call: Call, *required: str) -> dict[str, Any]:
+    given = call.fields(*required)
     if not isinstance(given.get("appendFiles") or False, bool):
         message = "value could not be parsed to a boolean"
         raise call.invalid(Complaint(("appendFiles",), message, "type_error.bool"))
@@ -132,7 +143,8 @@ def _say(
 ) -> None:
     reference = {"entity_id": entity_id, "entity_type": kind, "reference_type": "origin"}
     summary = {"activity_id": activity_id, "activity_type": activity_type, "references": [reference]}
-    call.emit(f"activity.{what}", f"{what.capitalize()} {activity_type} activity", summary, project.name)
+    text, kept = f"{what.capitalize()} {activity_type} activity", activity_type not in OF_EVENTS
+    call.emit(f"activity.{what}", text, summary, project.name, store=kept)
 
 
 def listed(project: Project, files: list[str]) -> list[dict[str, Any]]:
@@ -151,12 +163,20 @@ def _attach(project: Project, activity_id: str, known: list[dict[str, Any]]) -> 
 
 
 def _wanted(call: Call, project: Project) -> Row:
-    row = project.db.execute("SELECT * FROM activity WHERE id = ?", (call.params[1].replace("-", ""),)).fetchone()
+    activity_id = call.identity(1, "activity_id")
+    row = project.db.execute("SELECT * FROM activity WHERE id = ?", (activity_id,)).fetchone()
     if row is None:
         raise refused(404, "Activity not found")
-    if row["author"] != call.user.name and not call.user.admin:
-        raise refused(403, "You can only modify your own activities")
     return dict(row)
+
+
+def _is_foreign(call: Call, row: Row) -> bool:
+    return row["author"] != call.user.name and not call.user.admin
+
+
+def _unticked(body: str) -> str:
+    """A text without the state of its boxes."""
+    return re.sub(r"\s*\[[ xX]\]\s*", "[]", body)
 
 
 def update(call: Call) -> Reply:
@@ -164,9 +184,15 @@ def update(call: Call) -> Reply:
     project = call.project(call.params[0])
     given = _read(call)
     row = _wanted(call, project)
+    if _is_foreign(call, row):  # others may tick the boxes in it; what else they send is passed over
+        if given.get("body") and _unticked(given["body"]) != _unticked(row["body"]):
+            raise refused(403, "You are not the owner, you cannot modify the comment")
+        given = {name: value for name, value in given.items() if name in ("body", "tags")}
+    if len(given.get("body") or "") > LONGEST:
+        raise refused(400, f"{row['type'].capitalize()} body is too long")
     data = json.loads(row["data"])
     if given.get("data"):
-        data |= {key: value for key, value in given["data"].items() if key != "files"}
+        data |= {key: value for key, value in given["data"].items() if key not in ("files", "author")}
     if given.get("files") is not None:
         known = listed(project, given["files"])
         if given.get("appendFiles"):
@@ -194,6 +220,8 @@ def delete(call: Call) -> Reply:
     """DELETE projects/{p}/activities/{id}: its files belong to nothing then."""
     project = call.project(call.params[0])
     row = _wanted(call, project)
+    if _is_foreign(call, row):
+        raise refused(403, "You are not the author of this activity")
     project.db.execute("DELETE FROM activity WHERE id = ?", (row["id"],))
     collect(call, project)
     _say(call, project, "deleted", row["id"], row["type"], row["entity_type"], row["entity_id"])

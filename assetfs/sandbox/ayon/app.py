@@ -177,7 +177,7 @@ class Ayon:
 def _handled(call: Call, route: Route) -> Reply:
     if not route.open or any(name in call.headers for name in ("x-api-key", "authorization", "cookie")):
         try:
-            call.user_ = users.authenticate(call.server, call.headers, call.query)
+            call.user_ = users.authenticate(call.server, call.headers, call.query, call.client)
         except Refused:
             if not route.open:
                 raise

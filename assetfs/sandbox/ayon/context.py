@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from assetfs.sandbox.ayon.server import Server
 
 NAME = r"^[a-zA-Z0-9_]([a-zA-Z0-9_\.\-]*[a-zA-Z0-9_])?$"
+PROJECT_NAME = r"^[a-zA-Z0-9_]*$"
+ID_LENGTH = 32
 VERSION = "1.16.0+DEVELOP"
 
 
@@ -123,6 +125,12 @@ def dashed(entity_id: str | None) -> str:
     return str(uuid.UUID(entity_id)) if entity_id else ""
 
 
+def camel(key: str) -> str:
+    """`camelCase`; what is so already stays."""
+    first, *rest = key.split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in rest)
+
+
 @dataclass
 class Call:
     """One request."""
@@ -169,6 +177,38 @@ class Call:
             text = f"{message}: line 1 column {position + 1} (char {position})"
             raise self.invalid(Complaint((position,), text, "value_error.jsondecode", context)) from error
 
+    def fields(self, *required: str) -> dict[str, Any]:
+        """The body as an object, its keys in camel case. Refuses another body, and one that lacks what is required."""
+        given = self.json()
+        if not isinstance(given, dict):
+            raise self.invalid(Complaint((), "value is not a valid dict", "type_error.dict"))
+        found = {camel(key): value for key, value in given.items()}
+        missing = [
+            Complaint((name,), "field required", "value_error.missing") for name in required if name not in found
+        ]
+        if missing:
+            raise self.invalid(*missing)
+        return found
+
+    def identity(self, number: int, name: str) -> str:
+        """An id in the path. Refuses one of another length."""
+        given = self.params[number]
+        if len(given) == ID_LENGTH:
+            return given
+        least = len(given) < ID_LENGTH
+        message = f"ensure this value has at {'least' if least else 'most'} {ID_LENGTH} characters"
+        kind = f"value_error.any_str.{'min' if least else 'max'}_length"
+        raise self.invalid(Complaint((name,), message, kind, {"limit_value": ID_LENGTH}), where="path")
+
+    def required_headers(self, *names: str) -> list[str]:
+        """The values of headers. Refuses a request that lacks one."""
+        missing = [
+            Complaint((name,), "field required", "value_error.missing") for name in names if not self.header(name)
+        ]
+        if missing:
+            raise self.invalid(*missing, where="header")
+        return [self.headers[name] for name in names]
+
     def invalid(self, *complaints: Complaint, where: str = "body") -> Exception:
         """The refusal of a request that does not fit its schema."""
         return NotValid(list(complaints), "").in_request(self.method, self.path, where)
@@ -197,8 +237,15 @@ class Call:
                 raise self.invalid(complaint, where="header")
 
     def project(self, name: str) -> Project:
-        """A project, in this request's transaction. Refuses one that there is not, or that the user may not see."""
-        project = self.server.project(unquote(name))
+        """A project, in this request's transaction. Refuses one that the user may not see, or that there is not."""
+        name = unquote(name)
+        if not re.fullmatch(PROJECT_NAME, name):
+            message = f'string does not match regex "{PROJECT_NAME}"'
+            complaint = Complaint(("project_name",), message, "value_error.str.regex", {"pattern": PROJECT_NAME})
+            raise self.invalid(complaint, where="path")
+        if self.user_ is not None and not self.user_.manager and not self.server.has_project(name):
+            raise refused(403, "No access group assigned on this project")
+        project = self.server.project(name)
         if project.name not in self.projects:
             project.db.execute("BEGIN IMMEDIATE")
             self.projects[project.name] = project

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import sqlite3
+import time
 from typing import Any
 
 from assetfs.sandbox.ayon import access, activities, attributes, changes
 from assetfs.sandbox.ayon.attributes import packed
-from assetfs.sandbox.ayon.context import Call, dashed, moment, new_id
+from assetfs.sandbox.ayon.context import NAME, Call, dashed, moment, new_id
 from assetfs.sandbox.ayon.errors import crashed, refused, violated
 from assetfs.sandbox.ayon.models import JSON_COLUMNS, MODELS, Model
 from assetfs.sandbox.ayon.records import Project, Row, has_versions, load, title
@@ -25,13 +27,14 @@ def create(call: Call, project: Project, kind: str, document: Any, *, in_batch: 
     model = MODELS[kind]
     values = model.read(document, new=True)
     access.check_creating(call, project, kind)
+    _check_subtasks(kind, values)
     now = moment()
     values.setdefault("id", new_id())
     values.setdefault("status", project.status_for(kind))
     values["attrib"] = attributes.merged({}, values.get("attrib", {}))
     values |= {"created_at": now, "updated_at": now}
     if kind != "task" or in_batch:
-        values |= {"created_by": call.user.name, "updated_by": call.user.name}
+        values = {"created_by": call.user.name, "updated_by": call.user.name} | values
     if kind == "folder":
         values.setdefault("folder_type", project.names("folderTypes")[0])
         values |= _place(project, values["name"], values.get("parent_id"), values["attrib"])
@@ -61,6 +64,7 @@ def update(call: Call, project: Project, kind: str, entity_id: str, document: An
         _check_move(project, old, values, force)
     if kind == "version" and values.get("version", 0) < 0 and old["version"] >= 0:
         _check_hero(project, old["product_id"], values["version"], active=True)
+    _check_subtasks(kind, values)
     new = dict(values)
     if "attrib" in values:
         new["attrib"] = attributes.merged(old["attrib"], values["attrib"])
@@ -68,7 +72,7 @@ def update(call: Call, project: Project, kind: str, entity_id: str, document: An
         new["data"] = _with_data(old["data"], values["data"])
     if values.get("traits") is not None:
         new["traits"] = attributes.merged(old["traits"] or {}, values["traits"])
-    new |= {"updated_at": moment(), "updated_by": call.user.name}
+    new = {"updated_by": call.user.name} | new | {"updated_at": moment()}
     if kind == "folder":
         name, parent = new.get("name", old["name"]), new.get("parent_id", old["parent_id"])
         new |= _place(project, str(name), parent, new["attrib"] if "attrib" in new else old["attrib"])
@@ -92,6 +96,29 @@ def delete(call: Call, project: Project, kind: str, entity_id: str, *, force: bo
     project.db.execute(f"DELETE FROM {kind} WHERE id = ?", (old["id"],))
     changes.deleted(call, project, MODELS[kind], old)
     touched(project, kind)
+
+
+def _check_subtasks(kind: str, values: dict[str, Any]) -> None:
+    """Give the parts of a task their ids and names. The server stumbles over what has none, and over the same twice."""
+    data = values.get("data") or {}
+    if kind != "task" or not data.get("subtasks"):
+        return
+    found: list[dict[str, Any]] = []
+    for given in data["subtasks"]:
+        name = str(given.get("name") or re.sub(r"[^A-Za-z0-9]+", "_", str(given.get("label") or "")).strip("_").lower())
+        if not re.match(NAME, name) or "label" not in given:
+            raise crashed("Subtask name/label cannot be empty")
+        part = {"id": given.get("id") or new_id(), "name": name}
+        known = {snake: given[key] for key, snake in SUBTASK.items() if given.get(key) is not None}
+        for key in ("id", "name"):
+            if part[key] in [other[key] for other in found]:
+                raise crashed(f"Duplicate subtask {'ID' if key == 'id' else key} {part[key]}")
+        found.append(part | known)
+    data["subtasks"] = found
+    data.setdefault("subtaskSyncId", time.time())
+
+
+SUBTASK = {"label": "label", "description": "description", "startDate": "start_date", "endDate": "end_date"}
 
 
 def _with_data(old: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -216,7 +243,7 @@ def _violation(project: Project, model: Model, row: Row, text: str) -> Exception
     if text.startswith("UNIQUE") and text.endswith(f"{model.kind}.id"):
         return violated("unique-violation", f"{model.title} with id '{dashed(row['id'])}' already exists.")
     if model.kind == "workfile":
-        return crashed("KeyError: 'root'")
+        return crashed("KeyError: 'root'", database=True)
     columns = [c for c in model.unique if c != "parent_id" or row.get("parent_id") is not None]
     values = [row["name"].lower() if c.startswith("lower") else row[c] for c in columns]
     shown = ", ".join(dashed(v) if c.endswith("_id") else str(v) for c, v in zip(columns, values, strict=True))

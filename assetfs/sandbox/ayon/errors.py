@@ -122,10 +122,10 @@ def unexpected_violation(kind: str, detail: str, code: int, path: str) -> Refuse
     return Refused(500, detail, kind, database=True, body={**place, "detail": detail, "error": kind, "code": code})
 
 
-def crashed(detail: str) -> Refused:
-    """The server's own code failed."""
+def crashed(detail: str, *, database: bool = False) -> Refused:
+    """The server's own code failed; `database` says that it did when a constraint had been violated."""
     body = {"status": 500, "detail": detail, "traceback": f"Traceback (most recent call last):\n{detail}"}
-    return Refused(500, detail, "server-error", body=body)
+    return Refused(500, detail, body=body, database=database)
 
 
 def broke(status: int, text: str, *, hang_up: bool = False, headers: tuple[tuple[str, str], ...] = ()) -> Refused:

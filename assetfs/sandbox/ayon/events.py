@@ -28,7 +28,7 @@ def _now() -> str:
 
 
 def _row(call: Call) -> sqlite3.Row:
-    row = call.db.execute("SELECT * FROM event WHERE id = ?", (call.params[0].replace("-", ""),)).fetchone()
+    row = call.db.execute("SELECT * FROM event WHERE id = ?", (call.identity(0, "event_id"),)).fetchone()
     if row is None:
         raise refused(404, "Event not found")
     if not call.user.manager and row["user"] != call.user.name:
@@ -49,7 +49,7 @@ def get(call: Call) -> Reply:
 def post(call: Call) -> Reply:
     """POST events: managers only."""
     call.only(managers=True, what="Not allowed to dispatch events")
-    given = call.json()
+    given = call.fields("topic")
     finished = given.get("finished", True)
     event = call.emit(
         given["topic"],
@@ -70,7 +70,7 @@ def post(call: Call) -> Reply:
 
 def patch(call: Call) -> Reply:
     """PATCH events/{id}: the progress of what somebody does."""
-    row, given = _row(call), call.json()
+    row, given = _row(call), call.fields()
     event = json.loads(row["document"])
     names = ("sender", "project", "status", "progress", "description", "summary", "payload")
     event |= {name: given[name] for name in names if given.get(name) is not None}

@@ -7,19 +7,22 @@ code of the server's own, which does not quite.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import time
 from email.utils import formatdate
 from typing import Any
 
+from PIL import Image, UnidentifiedImageError
+
 from assetfs.sandbox.ayon import activities
-from assetfs.sandbox.ayon.context import Body, Call, Reply, answered, done, new_id
-from assetfs.sandbox.ayon.errors import Refused, broke, refused, unexpected_violation
-from assetfs.sandbox.ayon.models import identity
+from assetfs.sandbox.ayon.context import ID_LENGTH, Body, Call, Reply, answered, done, new_id
+from assetfs.sandbox.ayon.errors import Refused, broke, crashed, refused, unexpected_violation
 from assetfs.sandbox.ayon.records import Project, Row
 from assetfs.sandbox.store import PIECE
 
+PREVIEW = 600  # pixels of the longest side
 SMALL_VIDEO = 12 << 20  # up to this size a video is sent whole, whatever was asked
 VIDEO_CHUNK = 4 << 20
 BROWSERS = ("firefox", "safari")
@@ -29,25 +32,23 @@ TAGLESS = "text/plain; charset=utf-8"
 def upload(call: Call) -> Reply:
     """POST projects/{p}/files: a raw body; the same id again replaces the bytes in place."""
     project = call.project(call.params[0])
-    mime, name = call.header("content-type"), call.header("x-file-name")
-    if not mime:
-        raise refused(400, "Invalid content type")
-    if not name:
-        raise refused(400, "X-File-Name header is required")
+    name, mime = call.required_headers("x-file-name", "content-type")
     given, activity = call.header("x-file-id"), call.header("x-activity-id")
-    file_id = identity(given) if given else new_id()
-    store(call, project, file_id, name, mime, activity and identity(activity))
+    file_id = given.replace("-", "") if given else new_id()
+    if len(file_id) != ID_LENGTH:
+        raise refused(400, "Invalid file ID")
+    store(call, project, file_id, name, mime, activity and activity.replace("-", ""))
     return answered({"id": file_id}, 201)
 
 
 def store(call: Call, project: Project, file_id: str, name: str, mime: str, activity_id: str | None) -> Row:
     """Keep the spooled body as a file."""
     assert call.spool is not None
-    if call.spooled == 0:
-        raise refused(400, "Empty file")
     if activity_id and not project.db.execute("SELECT 1 FROM activity WHERE id = ?", (activity_id,)).fetchone():
         detail = f'Key (activity_id)=({activity_id}) is not present in table "activities".'
         raise unexpected_violation("foreign-key-violation", detail, 409, call.path)
+    if call.spooled == 0:
+        raise refused(400, "Empty file")
     digest = hashlib.sha256()
     with call.spool.open("rb") as spooled:
         while piece := spooled.read(PIECE):
@@ -59,11 +60,11 @@ def store(call: Call, project: Project, file_id: str, name: str, mime: str, acti
     return {"id": file_id, "name": name, "size": call.spooled, "mime": mime}
 
 
-def _wanted(call: Call, project: Project) -> Row:
-    file_id = call.params[1].replace("-", "")
+def _wanted(call: Call, project: Project, missing: str = "File not found") -> Row:
+    file_id = call.identity(1, "file_id")
     row = project.db.execute("SELECT * FROM file WHERE id = ? AND digest NOTNULL", (file_id,)).fetchone()
     if row is None:
-        raise refused(404, f"File {call.params[1]} not found on {project.name} local storage")
+        raise refused(404, missing)
     return dict(row)
 
 
@@ -100,7 +101,7 @@ def redirect(call: Call) -> Reply:
 def info(call: Call) -> Reply:
     """GET projects/{p}/files/{id}/info: the truth."""
     project = call.project(call.params[0])
-    file = _wanted(call, project)
+    file = _wanted(call, project, f"File {call.params[1]} not found on {project.name} local storage")
     return answered({"size": file["size"], "filename": file["name"], "contentType": file["mime"]})
 
 
@@ -121,6 +122,27 @@ def delete(call: Call) -> Reply:
         raise
     project.db.execute("DELETE FROM file WHERE id = ?", (file["id"],))
     return done()
+
+
+def preview(call: Call) -> Reply:
+    """GET projects/{p}/files/{id}/thumbnail: a small picture; the server stumbles over what is none."""
+    project = call.project(call.params[0])
+    file = _wanted(call, project)
+    try:
+        with Image.open(call.server.store.blobs.path(file["digest"])) as picture:
+            small = picture.convert("RGB")
+    except (UnidentifiedImageError, OSError, ValueError) as error:
+        raise crashed(f"Unsupported file type: {file['mime']}") from error
+    small.thumbnail((PREVIEW, PREVIEW))
+    out = io.BytesIO()
+    small.save(out, "JPEG")
+    return Reply(200, out.getvalue(), "image/jpeg")
+
+
+def still(call: Call) -> Reply:
+    """GET projects/{p}/files/{id}/still: there is nothing here that takes films apart."""
+    _wanted(call, call.project(call.params[0]))
+    raise refused(404, "No still frame available")
 
 
 def payload(call: Call) -> Reply:

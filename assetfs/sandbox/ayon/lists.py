@@ -1,4 +1,8 @@
-"""Entity lists: playlists and review sessions, each of entities of one kind, in an order."""
+"""Entity lists: playlists and review sessions, each of entities of one kind, in an order.
+
+A list is read whole, changed, and written back whole, as the real server does it: positions are counted anew each time,
+and every change is told as one of the list.
+"""
 
 from __future__ import annotations
 
@@ -6,220 +10,316 @@ import json
 import sqlite3
 from typing import Any
 
-from assetfs.sandbox.ayon.attributes import packed
-from assetfs.sandbox.ayon.context import Call, Reply, answered, done, moment, new_id
-from assetfs.sandbox.ayon.errors import refused, violated
-from assetfs.sandbox.ayon.models import KINDS, identity
-from assetfs.sandbox.ayon.records import Project, find
+from assetfs.sandbox.ayon.attributes import merged, packed
+from assetfs.sandbox.ayon.context import Call, Reply, answered, camel, done, moment, new_id
+from assetfs.sandbox.ayon.errors import Complaint, refused, violated
+from assetfs.sandbox.ayon.models import KINDS
+from assetfs.sandbox.ayon.records import PATHS, Project
 
 Row = dict[str, Any]
+LEVELS = {"read": 10, "manage": 30}
+FIELDS = {
+    "id": "id",
+    "entityListType": "list_type",
+    "entityListFolderId": "folder_id",
+    "entityType": "entity_type",
+    "label": "label",
+    "access": "access",
+    "attrib": "attrib",
+    "data": "data",
+    "template": "template",
+    "tags": "tags",
+    "owner": "owner",
+    "createdBy": "created_by",
+    "updatedBy": "updated_by",
+    "createdAt": "created_at",
+    "updatedAt": "updated_at",
+    "active": "active",
+}
+ITEM = {
+    "id": "id",
+    "entityId": "entity_id",
+    "position": "position",
+    "label": "label",
+    "attrib": "attrib",
+    "data": "data",
+    "tags": "tags",
+    "folderPath": "folder_path",
+    "createdBy": "created_by",
+    "updatedBy": "updated_by",
+    "createdAt": "created_at",
+    "updatedAt": "updated_at",
+}
+JSON_COLUMNS = ("access", "attrib", "data", "template", "tags")
+PATCHED = ("label", "owner", "active", "tags", "entityListFolderId", "access", "attrib", "data")
+MODES = ("replace", "merge", "delete")
+NULL = Reply(200, b"null")
+FOLDER = "SELECT f.path FROM {tables} WHERE e.id = ?"  # of an entity: the path of the folder that it is in
+WITH_FOLDER = {
+    "folder": "folder e JOIN folder f ON f.id = e.id",
+    "workfile": "workfile e JOIN task t ON t.id = e.task_id JOIN folder f ON f.id = t.folder_id",
+}
+
+
+# Reading and writing
+
+
+def _unpacked(row: sqlite3.Row) -> Row:
+    found = {name: json.loads(row[name]) if name in JSON_COLUMNS else row[name] for name in row.keys()}  # noqa: SIM118
+    return found | ({"active": bool(row["active"])} if "active" in found else {})
+
+
+def _wanted(call: Call, project: Project, *, items: bool = True) -> tuple[Row, list[Row]]:
+    """A list and its items. Refuses one that there is not."""
+    list_id = call.params[1]
+    row = project.db.execute("SELECT * FROM list WHERE id = ?", (list_id.replace("-", ""),)).fetchone()
+    if row is None:
+        raise refused(404, f"Entity list {list_id} not found")
+    query = "SELECT * FROM list_item WHERE list_id = ? ORDER BY position, seq"
+    return _unpacked(row), [_unpacked(item) for item in project.db.execute(query, (row["id"],))] if items else []
+
+
+def _saved(call: Call, project: Project, row: Row, items: list[Row], what: str) -> Row:
+    """Write a list with its items down, and tell of it. Returns what is told."""
+    row["data"]["count"] = len(items)
+    row |= {"updated_at": moment(), "updated_by": call.user.name}
+    try:
+        _replace(project, "list", row)
+    except sqlite3.IntegrityError as error:
+        raise violated("unique-violation", f"Entity list with label '{row['label']}' already exists.") from error
+    project.db.execute("DELETE FROM list_item WHERE list_id = ?", (row["id"],))
+    for position, item in enumerate(items):
+        _replace(project, "list_item", item | {"position": position, "list_id": row["id"]})
+    return _told(call, project, row, items, what)
+
+
+def _replace(project: Project, table: str, row: Row) -> None:
+    stored = {k: packed(v) if k in JSON_COLUMNS else v for k, v in row.items() if k != "seq"}
+    marks = ", ".join(f"{name} = excluded.{name}" for name in stored if name != "id")
+    project.db.execute(
+        f"INSERT INTO {table} ({', '.join(stored)}) VALUES ({', '.join('?' * len(stored))})"
+        f" ON CONFLICT (id) DO UPDATE SET {marks}",
+        tuple(stored.values()),
+    )
+
+
+def _told(call: Call, project: Project, row: Row, items: list[Row], what: str) -> Row:
+    summary = {
+        "id": row["id"],
+        "entity_list_type": row["list_type"],
+        "entity_type": row["entity_type"],
+        "label": row["label"],
+        "count": len(items),
+    }
+    text = f"Deleted entity list {row['label']}" if what == "deleted" else f"Entity list {row['label']} {what}"
+    call.emit(f"entity_list.{what}", text, summary, project.name)
+    return {camel(name): value for name, value in summary.items()}
+
+
+def folder_of(project: Project, kind: str, entity_id: str) -> str | None:
+    """The path of the folder that an entity is in."""
+    tables = WITH_FOLDER.get(kind, PATHS[kind][0])
+    row = project.db.execute(FOLDER.format(tables=tables), (entity_id,)).fetchone()
+    return None if row is None else str(row["path"])
+
+
+def _item(call: Call, project: Project, kind: str, given: Row) -> Row:
+    """A new item. Refuses an entity that there is not."""
+    entity_id = str(given["entityId"]).replace("-", "")
+    path = folder_of(project, kind, entity_id)
+    if path is None:
+        raise refused(404, f"{kind.capitalize()} {given['entityId']} not found")
+    now = moment()
+    return {
+        "id": str(given.get("id") or new_id()).replace("-", ""),
+        "entity_id": entity_id,
+        "label": given.get("label"),
+        "attrib": given.get("attrib") or {},
+        "data": given.get("data") or {},
+        "tags": given.get("tags") or [],
+        "folder_path": path,
+        "created_at": now,
+        "updated_at": now,
+        "created_by": call.user.name,
+        "updated_by": call.user.name,
+    }
+
+
+def _put(items: list[Row], item: Row, position: Any) -> None:
+    items.insert(len(items) if position is None else int(position), item)
+
+
+def _changed(call: Call, project: Project, kind: str, item: Row, given: Row) -> None:
+    """Change an item: `attrib` and `data` key by key."""
+    if given.get("entityId") not in (None, item["entity_id"]):
+        item |= {key: value for key, value in _item(call, project, kind, given).items() if key in _PLACE}
+    for name in ("attrib", "data"):
+        if given.get(name) is not None:
+            item[name] = merged(item[name], given[name])
+    for name in ("label", "tags"):
+        if given.get(name) is not None:
+            item[name] = given[name]
+    item |= {"updated_at": moment(), "updated_by": call.user.name}
+
+
+_PLACE = ("entity_id", "folder_path")
+
+
+def _one(row: Row, items: list[Row], item_id: str) -> Row:
+    found = next((item for item in items if item["id"] == item_id.replace("-", "")), None)
+    if found is None:
+        raise refused(404, f"Item ID {item_id} not found in {row['label']}")
+    return found
+
+
+# Endpoints
 
 
 def create(call: Call) -> Reply:
     """POST projects/{p}/lists."""
-    project, given = call.project(call.params[0]), call.json()
-    kind = given.get("entityType")
-    if kind not in KINDS or not given.get("label"):
-        raise refused(400, f"Invalid entity type: {kind}" if kind not in KINDS else "Label is required")
-    now, list_id = moment(), identity(given["id"]) if given.get("id") else new_id()
-    values = (
-        list_id,
-        given["label"],
-        kind,
-        given.get("entityListType") or "generic",
-        given.get("owner") or call.user.name,
-        int(given.get("active", True)),
-        packed(given.get("tags") or []),
-        packed(given.get("attrib") or {}),
-        packed(given.get("data") or {}),
-        now,
-        now,
-        call.user.name,
-        call.user.name,
-    )
-    try:
-        project.db.execute(
-            "INSERT INTO list (id, label, entity_type, list_type, owner, active, tags, attrib, data, created_at,"
-            " updated_at, created_by, updated_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            values,
-        )
-    except sqlite3.IntegrityError as error:
-        message = f"EntityList with label '{given['label']}' already exists."
-        raise violated("unique-violation", message) from error
-    for number, item in enumerate(given.get("items") or []):
-        _add(project, list_id, kind, {"position": number, **item})
-    row = _wanted(project, list_id)
-    _say(call, project, "created", row)
-    return answered(_shown(project, row), 201)
-
-
-def _wanted(project: Project, list_id: str) -> Row:
-    row = project.db.execute("SELECT * FROM list WHERE id = ?", (list_id.replace("-", ""),)).fetchone()
-    if row is None:
-        raise refused(404, f"EntityList {list_id} not found")
-    return dict(row)
-
-
-def _items(project: Project, list_id: str) -> list[Row]:
-    query = "SELECT * FROM list_item WHERE list_id = ? ORDER BY position, seq"
-    return [dict(row) for row in project.db.execute(query, (list_id,))]
-
-
-def _shown(project: Project, row: Row, *, items: bool = True) -> dict[str, Any]:
-    found = _items(project, row["id"])
-    shown = {
-        "id": row["id"],
-        "label": row["label"],
-        "entityType": row["entity_type"],
-        "entityListType": row["list_type"],
-        "owner": row["owner"],
-        "active": bool(row["active"]),
-        "tags": json.loads(row["tags"]),
-        "attrib": json.loads(row["attrib"]),
-        "data": json.loads(row["data"]),
-        "count": len(found),
-        "createdAt": row["created_at"],
-        "updatedAt": row["updated_at"],
-        "createdBy": row["created_by"],
-        "updatedBy": row["updated_by"],
+    project, given = call.project(call.params[0]), call.fields("entityType", "label")
+    if given["entityType"] not in KINDS:
+        permitted = ", ".join(f"'{kind}'" for kind in KINDS)
+        context = {"given": given["entityType"], "permitted": list(KINDS)}
+        message = f"unexpected value; permitted: {permitted}"
+        raise call.invalid(Complaint(("entityType",), message, "value_error.const", context))
+    if not given["label"]:
+        raise refused(400, "Label is required")
+    row = {
+        "id": str(given.get("id") or new_id()).replace("-", ""),
+        "label": given["label"],
+        "entity_type": given["entityType"],
+        "list_type": given.get("entityListType") or "generic",
+        "folder_id": given.get("entityListFolderId"),
+        "owner": given.get("owner") or call.user.name,
+        "active": int(given.get("active") is not False),
+        "tags": given.get("tags") or [],
+        **{name: given.get(name) or {} for name in ("access", "attrib", "data", "template")},
+        "created_at": moment(),
+        "created_by": call.user.name,
     }
-    if items:
-        shown["items"] = [_shown_item(item) for item in found]
-    return shown
+    items: list[Row] = []
+    for one in given.get("items") or []:
+        fields = _fields(call, one)
+        _put(items, _item(call, project, row["entity_type"], fields), fields.get("position"))
+    return answered(_saved(call, project, row, items, "created"), 201)
 
 
-def _shown_item(item: Row) -> dict[str, Any]:
-    read = {key: json.loads(item[key]) for key in ("tags", "attrib", "data")}
-    return {"id": item["id"], "entityId": item["entity_id"], "position": item["position"], **read}
-
-
-def _add(project: Project, list_id: str, kind: str, given: dict[str, Any]) -> str:
-    entity_id = identity(given.get("entityId") or given.get("entity_id"))
-    if find(project, kind, entity_id) is None:
-        raise refused(404, f"{kind.capitalize()} {entity_id} not found")
-    item_id = identity(given["id"]) if given.get("id") else new_id()
-    last = project.db.execute("SELECT coalesce(max(position) + 1, 0) FROM list_item WHERE list_id = ?", (list_id,))
-    position = given.get("position")
-    values = (
-        item_id,
-        entity_id,
-        last.fetchone()[0] if position is None else position,
-        list_id,
-        *(packed(given.get(key) or empty) for key, empty in (("attrib", {}), ("data", {}), ("tags", []))),
-    )
-    project.db.execute(
-        "INSERT INTO list_item (id, entity_id, position, list_id, attrib, data, tags) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        values,
-    )
-    return item_id
-
-
-def _say(call: Call, project: Project, what: str, row: Row, **more: Any) -> None:
-    summary = {"id": row["id"], "entity_list_type": row["list_type"], "label": row["label"], **more}
-    call.emit(f"entity_list.{what}", f"Entity list '{row['label']}' {what}", summary, project.name)
+def _fields(call: Call, given: Any) -> Row:
+    """An item of a request. Refuses one without an entity."""
+    found = {camel(key): value for key, value in given.items()} if isinstance(given, dict) else {}
+    if not found.get("entityId"):
+        raise call.invalid(Complaint(("items", "entityId"), "field required", "value_error.missing"))
+    return found
 
 
 def get(call: Call) -> Reply:
     """GET projects/{p}/lists/{id}."""
     project = call.project(call.params[0])
-    row = _wanted(project, call.params[1])
-    return answered(_shown(project, row, items=not call.flag("metadata_only")))
+    row, items = _wanted(call, project, items=not call.flag("metadata_only"))
+    shown = {name: row[column] for name, column in FIELDS.items()}
+    shown["items"] = [{name: item[column] for name, column in ITEM.items()} for item in items]
+    return answered(shown | {"accessLevel": LEVELS["manage"]})
 
 
 def patch(call: Call) -> Reply:
-    """PATCH projects/{p}/lists/{id}: fields; `items` replaces all of them."""
-    project, given = call.project(call.params[0]), call.json()
-    row = _wanted(project, call.params[1])
-    for key in ("label", "owner", "active"):
-        if given.get(key) is not None:
-            row[key] = given[key]
-    for key in ("tags", "attrib", "data"):
-        if given.get(key) is not None:
-            row[key] = packed({**json.loads(row[key]), **given[key]} if key != "tags" else given[key])
-    names = ("label", "owner", "active", "tags", "attrib", "data")
-    project.db.execute(
-        f"UPDATE list SET {', '.join(f'{name} = ?' for name in names)}, updated_at = ?, updated_by = ? WHERE id = ?",
-        (*(row[name] for name in names), moment(), call.user.name, row["id"]),
-    )
-    if given.get("items") is not None:
-        _replace(project, row, given["items"])
-    _say(call, project, "changed", row)
+    """PATCH projects/{p}/lists/{id}: objects key by key."""
+    project, given = call.project(call.params[0]), call.fields()
+    row, items = _wanted(call, project)
+    for name in PATCHED:
+        column = FIELDS[name]
+        if name in given:
+            both = isinstance(given[name], dict) and name != "access"
+            row[column] = merged(row[column], given[name]) if both else given[name]
+    _saved(call, project, row, items, "changed")
     return done()
-
-
-def _replace(project: Project, row: Row, items: list[Any]) -> None:
-    project.db.execute("DELETE FROM list_item WHERE list_id = ?", (row["id"],))
-    for number, item in enumerate(items):
-        _add(project, row["id"], row["entity_type"], {"position": number, **item})
 
 
 def delete(call: Call) -> Reply:
     """DELETE projects/{p}/lists/{id}."""
     project = call.project(call.params[0])
-    row = _wanted(project, call.params[1])
+    row, items = _wanted(call, project)
     project.db.execute("DELETE FROM list WHERE id = ?", (row["id"],))
-    _say(call, project, "deleted", row)
+    _told(call, project, row, items, "deleted")
     return done()
 
 
 def entities(call: Call) -> Reply:
-    """GET projects/{p}/lists/{id}/entities."""
-    project = call.project(call.params[0])
-    row = _wanted(project, call.params[1])
-    ids = [item["entity_id"] for item in _items(project, row["id"])]
-    return answered({"entityType": row["entity_type"], "entityIds": ids})
+    """GET projects/{p}/lists/{id}/entities: each once; an empty list is none."""
+    project, list_id = call.project(call.params[0]), call.params[1]
+    query = (
+        "SELECT DISTINCT i.entity_id, l.entity_type FROM list l JOIN list_item i ON l.id = i.list_id WHERE l.id = ?"
+        " ORDER BY i.position"
+    )
+    rows = project.db.execute(query, (list_id.replace("-", ""),)).fetchall()
+    if not rows:
+        raise refused(404, f"Entity list ID '{list_id}' not found")
+    return answered({"entityType": rows[0]["entity_type"], "entityIds": [row["entity_id"] for row in rows]})
 
 
 def add_item(call: Call) -> Reply:
     """POST projects/{p}/lists/{id}/items."""
-    project = call.project(call.params[0])
-    row = _wanted(project, call.params[1])
-    item_id = _add(project, row["id"], row["entity_type"], call.json())
-    _say(call, project, "items_changed", row)
-    return answered({"id": item_id}, 201)
+    project, given = call.project(call.params[0]), call.fields("entityId")
+    row, items = _wanted(call, project)
+    _put(items, _item(call, project, row["entity_type"], given), given.get("position"))
+    _saved(call, project, row, items, "changed")
+    return Reply(201, NULL.body)
 
 
 def delete_item(call: Call) -> Reply:
     """DELETE projects/{p}/lists/{id}/items/{item}."""
     project = call.project(call.params[0])
-    row = _wanted(project, call.params[1])
-    gone = project.db.execute(
-        "DELETE FROM list_item WHERE list_id = ? AND id = ?", (row["id"], call.params[2].replace("-", ""))
-    )
-    if gone.rowcount == 0:
-        raise refused(404, f"Item {call.params[2]} not found in list")
-    _say(call, project, "items_changed", row)
-    return done()
-
-
-def change_items(call: Call) -> Reply:
-    """PATCH projects/{p}/lists/{id}/items: replace all, merge by item id, or delete some."""
-    project, given = call.project(call.params[0]), call.json()
-    row, items = _wanted(project, call.params[1]), given.get("items") or []
-    match given.get("mode", "replace"):
-        case "replace":
-            _replace(project, row, items)
-        case "delete":
-            for item in items:
-                project.db.execute("DELETE FROM list_item WHERE list_id = ? AND id = ?", (row["id"], item.get("id")))
-        case "merge":
-            for item in items:
-                project.db.execute("DELETE FROM list_item WHERE list_id = ? AND id = ?", (row["id"], item.get("id")))
-                _add(project, row["id"], row["entity_type"], item)
-        case mode:
-            raise refused(400, f"Invalid mode: {mode}")
-    _say(call, project, "items_changed", row)
-    return done()
+    row, items = _wanted(call, project)
+    items.remove(_one(row, items, call.params[2]))
+    _saved(call, project, row, items, "changed")
+    return NULL
 
 
 def change_item(call: Call) -> Reply:
     """PATCH projects/{p}/lists/{id}/items/{item}."""
-    project, given = call.project(call.params[0]), call.json()
-    row = _wanted(project, call.params[1])
+    project, given = call.project(call.params[0]), call.fields()
+    row, items = _wanted(call, project)
+    item = _one(row, items, call.params[2])
+    _changed(call, project, row["entity_type"], item, given)
     if given.get("position") is not None:
-        project.db.execute("UPDATE list_item SET position = ? WHERE id = ?", (given["position"], call.params[2]))
-    for key in ("attrib", "data", "tags"):
-        if given.get(key) is not None:
-            project.db.execute(f"UPDATE list_item SET {key} = ? WHERE id = ?", (packed(given[key]), call.params[2]))
-    _say(call, project, "items_changed", row)
-    return done()
+        items.remove(item)
+        _put(items, item, given["position"])
+    _saved(call, project, row, items, "changed")
+    return NULL
+
+
+def change_items(call: Call) -> Reply:
+    """PATCH projects/{p}/lists/{id}/items: replace all, merge by item id, or delete some."""
+    project, given = call.project(call.params[0]), call.fields("items")
+    row, items = _wanted(call, project)
+    kind, mode = row["entity_type"], given.get("mode", "replace")
+    if mode not in MODES:
+        message = f"unexpected value; permitted: {', '.join(repr(one) for one in MODES)}"
+        complaint = Complaint(("mode",), message, "value_error.const", {"given": mode, "permitted": list(MODES)})
+        raise call.invalid(complaint)
+    asked = [{camel(key): value for key, value in one.items()} for one in given["items"]]
+    if mode == "delete":
+        for one in asked:
+            items.remove(_one(row, items, str(one.get("id"))))
+    elif mode == "replace":
+        if not all(one.get("entityId") for one in asked):
+            raise refused(400, "Entity ID is required in replace mode")
+        items = [_item(call, project, kind, one) for one in asked]
+    else:
+        items = _merged(call, project, kind, items, asked)
+    _saved(call, project, row, items, "changed")
+    return NULL
+
+
+def _merged(call: Call, project: Project, kind: str, items: list[Row], asked: list[Row]) -> list[Row]:
+    known = {item["id"]: item for item in items}
+    for number, one in enumerate(asked):
+        item, position = known.get(str(one.get("id") or "")), one.get("position")
+        if item is not None:
+            _changed(call, project, kind, item, one)
+            item["position"] = number if position is None else position
+        elif not one.get("entityId"):
+            raise refused(400, "Entity ID is required in for new items")
+        else:
+            items.append(_item(call, project, kind, one) | {"position": len(items) if position is None else position})
+    return sorted(items, key=lambda item: int(item["position"]))

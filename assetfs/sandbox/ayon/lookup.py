@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from assetfs.sandbox.ayon import access
-from assetfs.sandbox.ayon.context import Call, Reply, answered
-from assetfs.sandbox.ayon.errors import Refused, refused
+from assetfs.sandbox.ayon.context import NAME, Call, Reply, answered
+from assetfs.sandbox.ayon.errors import Complaint, Refused, refused
 from assetfs.sandbox.ayon.graph.connections import VALUES
 from assetfs.sandbox.ayon.models import KINDS
 from assetfs.sandbox.ayon.records import Project, find
@@ -18,14 +18,19 @@ from assetfs.sandbox.ayon.system import site_of
 MOST_ROWS = 1000  # of one URI
 MOST_IDS = 100  # of a context filter
 SCHEMES = ("ayon", "ayon+entity")
+DEPTH = ("product", "version", "representation")  # what is asked for without a name stands for all
+PARTS = (*DEPTH, "task", "workfile")
 
 
 def uris(call: Call) -> Reply:
     """POST projects/{p}/uris: a negative version is printed as a number here, and not as the hero."""
-    project, given = call.project(call.params[0]), call.json()
-    kind = given.get("entityType")
+    project, given = call.project(call.params[0]), call.fields("entityType", "ids")
+    kind = given["entityType"]
     if kind not in KINDS:
-        raise refused(400, f"Invalid entity type: {kind}")
+        permitted = ", ".join(f"'{one}'" for one in KINDS)
+        context = {"given": kind, "permitted": list(KINDS)}
+        message = f"unexpected value; permitted: {permitted}"
+        raise call.invalid(Complaint(("entityType",), message, "value_error.const", context))
     found = []
     for entity_id in given.get("ids") or []:
         row = find(project, kind, entity_id.replace("-", ""))
@@ -53,8 +58,8 @@ def _uri(project: Project, kind: str, row: dict[str, Any]) -> str:
 
 def resolve(call: Call) -> Reply:
     """POST resolve."""
-    given = call.json()
-    return answered([_resolved(call, uri, bool(given.get("resolveRoots"))) for uri in given.get("uris") or []])
+    given = call.fields("uris")
+    return answered([_resolved(call, uri, bool(given.get("resolveRoots"))) for uri in given["uris"]])
 
 
 def _resolved(call: Call, uri: str, resolve_roots: bool) -> dict[str, Any]:
@@ -63,29 +68,50 @@ def _resolved(call: Call, uri: str, resolve_roots: bool) -> dict[str, Any]:
     except Refused as refusal:
         return {"uri": uri, "entities": [], "error": refusal.detail}
     if call.flag("pathOnly"):
-        entities = [{"filePath": e["filePath"]} for e in entities if e.get("filePath")]
-    return {"uri": uri, "entities": entities}
+        entities = [{"filePath": entity.get("filePath")} for entity in entities]
+    return {"uri": uri, "entities": [{k: v for k, v in e.items() if v is not None} for e in entities]}
 
 
 def _entities(call: Call, uri: str, resolve_roots: bool) -> list[dict[str, Any]]:
-    address = urlsplit(uri)
-    if address.scheme not in SCHEMES or not address.netloc:
-        raise refused(400, f"Invalid uri: {uri}")
+    address = urlsplit(uri.partition(":SDF_FORMAT_ARGS")[0])
+    if address.scheme not in SCHEMES:
+        raise refused(400, f"Invalid scheme: {address.scheme}")
+    path = address.path.strip("/")
+    wanted = {name: values[0] for name, values in parse_qs(address.query).items() if name in PARTS}
+    for what, name in (
+        ("project name", address.netloc),
+        *(("path element", part) for part in filter(None, path.split("/"))),
+        *(("name", value) for value in wanted.values() if value != "*"),
+    ):
+        if not re.match(NAME, name):
+            raise refused(400, f"Invalid {what}: {name}")
+    if "task" in wanted or "workfile" in wanted:
+        for name in ("product", "version", "representation"):
+            if name in wanted:
+                raise refused(400, f"Tasks and workfiles cannot be queried with {name}s")
+    if not call.server.has_project(address.netloc):
+        raise refused(404, f"Project {address.netloc} not found")
     project = call.project(address.netloc)
     access.check(call, project, "read")
-    wanted = {name: values[-1] for name, values in parse_qs(address.query).items()}
-    path = address.path.strip("/")
-    rows: list[dict[str, Any]] = [{"projectName": project.name, "target": "project"}]
-    if path:
-        found = project.db.execute("SELECT id FROM folder WHERE path = ?", (path,)).fetchall()
-        rows = [{**rows[0], "folderId": row["id"], "target": "folder"} for row in found]
+    if not path and not wanted:
+        return []
+    part, values = ("path = ?", (path,)) if path else ("1", ())
+    folders = project.db.execute(f"SELECT id FROM folder WHERE {part} ORDER BY seq", values).fetchall()
+    rows: list[dict[str, Any]] = [
+        {"projectName": project.name, "folderId": row["id"], "target": "folder"} for row in folders
+    ]
     if "task" in wanted:
         rows = _deeper(project, rows, "task", "folderId", "folder_id", "name = ?", wanted["task"])
-    if "product" in wanted:
-        rows = _deeper(project, rows, "product", "folderId", "folder_id", "name GLOB ?", wanted["product"])
-    if "version" in wanted:
-        rows = _deeper(project, rows, "version", "productId", "product_id", *_numbered(project, wanted["version"]))
-    if "representation" in wanted:
+    if "workfile" in wanted:
+        rows = _deeper(project, rows, "workfile", "taskId", "task_id", "path GLOB ?", f"*/{wanted['workfile']}")
+    deepest = max((DEPTH.index(name) for name in DEPTH if name in wanted), default=-1)
+    if deepest >= 0:
+        name = wanted.get("product", "*")
+        rows = _deeper(project, rows, "product", "folderId", "folder_id", "name GLOB ?", name)
+    if deepest >= 1:
+        numbers = _numbered(project, wanted.get("version", "*"))
+        rows = _deeper(project, rows, "version", "productId", "product_id", *numbers)
+    if deepest >= 2:
         name = wanted["representation"]
         rows = _deeper(project, rows, "representation", "versionId", "version_id", "name GLOB ?", name)
         rows = [{**row, "filePath": _path(call, project, row["representationId"], resolve_roots)} for row in rows]
@@ -116,9 +142,9 @@ def _numbered(project: Project, version: str) -> tuple[Any, ...]:
             return (f"{highest})",)
         case "latestdone":
             return (f"{highest} AND l.status IN {VALUES})", json.dumps(project.done_statuses()))
-    digits = re.fullmatch(r"v?(-?\d+)", version)
+    digits = re.fullmatch(r"v?(\d+)", version.lower())
     if digits is None:
-        raise refused(400, f"Invalid version: {version}")
+        raise refused(400, f"Invalid version name: {version}")
     return ("version = ?", int(digits[1]))
 
 
@@ -145,7 +171,7 @@ def _path(call: Call, project: Project, entity_id: str, resolve_roots: bool) -> 
 
 def by_context(call: Call) -> Reply:
     """POST projects/{p}/repreContextFilter: regular expressions over what the context holds; 100 ids at most."""
-    project, given = call.project(call.params[0]), call.json()
+    project, given = call.project(call.params[0]), call.fields()
     parts, values = ["1"], []
     for column, name in (("name", "names"), ("version_id", "versionIds")):
         if given.get(name):

@@ -105,6 +105,8 @@ COMMON = {
     "tags": Field("tags", listed(text)),
     "data": Field("data", mapping),
     "active": Field("active", boolean),
+    "createdBy": Field("created_by", text),
+    "updatedBy": Field("updated_by", text),
 }
 _THUMBNAIL = {"thumbnailId": Field("thumbnail_id", identity, nullable=True)}
 _LABEL = {"label": Field("label", matching(LABEL), nullable=True)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from assetfs.sandbox.ayon import entities
-from assetfs.sandbox.ayon.context import Call, Reply, answered, new_id
+from assetfs.sandbox.ayon.context import Call, Reply, answered, camel, new_id
 from assetfs.sandbox.ayon.errors import Complaint, NotValid, Refused, crashed, refused
 from assetfs.sandbox.ayon.models import KINDS
 from assetfs.sandbox.ayon.projects import cache_folders
@@ -31,13 +31,10 @@ def post(call: Call) -> Reply:
 
 def _read(call: Call) -> dict[str, Any]:
     """The request in camel case, with its defaults. Refuses what the server does not even begin."""
-    given = call.json()
-    if not isinstance(given, dict):
-        raise call.invalid(Complaint((), "value is not a valid dict", "type_error.dict"))
-    given = {_camel(key): value for key, value in given.items()}
+    given = call.fields()
     complaints, operations, seen = [], [], set()
     for number, item in enumerate(given.get("operations") or []):
-        operation = {_camel(key): value for key, value in item.items()}
+        operation = {camel(key): value for key, value in item.items()}
         for name, known in (("type", TYPES), ("entityType", KINDS)):
             if operation.get(name) not in known:
                 permitted = ", ".join(f"'{one}'" for one in known)
@@ -53,17 +50,12 @@ def _read(call: Call) -> dict[str, Any]:
             operation["entityId"] = entity_id or (operation.get("data") or {}).get("id") or new_id()
             continue
         if not entity_id:
-            raise refused(400, f"entityId is required for {operation['type']}")
+            raise refused(400, "entity_id is required for update/delete")
         if (kind, entity_id) in seen:
             raise refused(400, f"Duplicate operation for {kind} {entity_id}")
         seen.add((kind, entity_id))
     flags = {name: bool(given.get(name)) for name in ("canFail", "waitForEvents", "raiseOnError")}
     return {"operations": operations, **flags}
-
-
-def _camel(key: str) -> str:
-    first, *rest = key.split("_")
-    return first + "".join(part.capitalize() for part in rest)
 
 
 def run(call: Call, project: Project, request: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +130,7 @@ def _result(operation: dict[str, Any], refusal: Refused | None) -> dict[str, Any
         "entityId": operation["entityId"],
         "success": refusal is None,
         "status": STATUS[operation["type"]] if refusal is None else refusal.status,
-        "errorCode": None if refusal is None else refusal.error_code,
+        "errorCode": None if refusal is None else refusal.error_code or None,
         "detail": None if refusal is None else refusal.detail,
     }
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from assetfs.sandbox.ayon import access, anatomy, attributes, entities
 from assetfs.sandbox.ayon.context import Call, Reply, answered, done
-from assetfs.sandbox.ayon.errors import compact, refused
+from assetfs.sandbox.ayon.errors import Complaint, compact, refused
+from assetfs.sandbox.ayon.graph.conditions import condition
 from assetfs.sandbox.ayon.records import Project
 from assetfs.sandbox.ayon.system import PLATFORMS, site_of
 
@@ -70,7 +71,7 @@ def put(call: Call) -> Reply:
 def deploy(call: Call) -> Reply:
     """POST projects: a project of an anatomy."""
     call.only(managers=True)
-    given = call.json()
+    given = call.fields("name", "code")
     call.server.add_project(given["name"], given["code"], anatomy.deployed(given.get("anatomy") or {}), **_more(given))
     call.emit("entity.project.created", f"Created project {given['name']}", {}, given["name"])
     return Reply(201, b"null")
@@ -174,7 +175,10 @@ def site_roots(call: Call) -> Reply:
             raise refused(400, "Site not found and platform not provided")
         platform = json.loads(row["data"])["platform"]
     if platform not in PLATFORMS:
-        raise refused(400, f"Invalid platform: {platform}")
+        permitted = ", ".join(f"'{one}'" for one in PLATFORMS)
+        context = {"given": platform, "permitted": list(PLATFORMS)}
+        complaint = Complaint(("platform",), f"unexpected value; permitted: {permitted}", "value_error.const", context)
+        raise call.invalid(complaint, where="query")
     found = project.roots(platform)
     if site_id is not None:
         found |= _overrides(call, project).get(site_id, {})
@@ -195,8 +199,11 @@ def set_roots(call: Call) -> Reply:
     """PUT projects/{p}/roots/{site}."""
     project = call.project(call.params[0])
     paths = {name: path for name, path in call.json().items() if path}
-    values = (project.name, call.user.name, call.params[1], json.dumps(paths))
-    call.db.execute("INSERT OR REPLACE INTO root VALUES (?, ?, ?, ?)", values)
+    place = (project.name, call.user.name, call.params[1])
+    if paths:
+        call.db.execute("INSERT OR REPLACE INTO root VALUES (?, ?, ?, ?)", (*place, json.dumps(paths)))
+    else:
+        call.db.execute("DELETE FROM root WHERE project = ? AND user = ? AND site = ?", place)
     return done()
 
 
@@ -293,10 +300,26 @@ def hierarchy(call: Call) -> Reply:
     return answered({"detail": "Working", "projectName": project.name, "hierarchy": top})
 
 
+SEARCHES = {  # what a search looks at, and in which rows
+    "search": ("folder x WHERE x.id = f.id", "f.path || ' ' || coalesce(f.label, '')"),
+    "folderSearch": ("folder x WHERE x.id = f.id", "f.path || ' ' || coalesce(f.label, '')"),
+    "taskSearch": ("task x WHERE x.folder_id = f.id", "x.name || ' ' || coalesce(x.label, '') || ' ' || x.task_type"),
+}
+CONDITIONS = {"folderFilter": "folder x WHERE x.id = f.id", "taskFilter": "task x WHERE x.folder_id = f.id"}
+
+
 def search_folders(call: Call) -> Reply:
-    """POST projects/{p}/folders/search: every word somewhere in the path or label."""
-    project = call.project(call.params[0])
-    words = str(call.json().get("search") or "").lower().split()
-    rows = project.db.execute("SELECT id, path, coalesce(label, '') AS label FROM folder ORDER BY seq")
-    found = [row["id"] for row in rows if all(word in f"{row['path']} {row['label']}".lower() for word in words)]
-    return answered({"folderIds": found})
+    """POST projects/{p}/folders/search: every word somewhere in a path or label, and conditions over both kinds."""
+    project, given = call.project(call.params[0]), call.fields()
+    parts, values = ["1"], []
+    for name, (rows, text) in SEARCHES.items():
+        for word in str(given.get(name) or "").lower().split():
+            parts.append(f"EXISTS (SELECT 1 FROM {rows} AND instr(lower({text}), ?))")
+            values.append(word)
+    for name, rows in CONDITIONS.items():
+        if given.get(name):
+            part, more = condition(json.dumps(given[name]), "x")
+            parts.append(f"EXISTS (SELECT 1 FROM {rows} AND {part})")
+            values += more
+    found = project.db.execute(f"SELECT id FROM folder f WHERE {' AND '.join(parts)} ORDER BY seq", values)
+    return answered({"folderIds": [row["id"] for row in found]})

@@ -52,6 +52,7 @@ def prepared(db: sqlite3.Connection) -> sqlite3.Connection:
     db.execute("PRAGMA foreign_keys=ON")
     db.execute("PRAGMA case_sensitive_like=ON")
     db.create_function("version_name", 1, version_name, deterministic=True)
+    db.create_function("base_name", 1, base_name, deterministic=True)
     db.create_function("regexp", 2, _matches, deterministic=True)
     return db
 

@@ -6,28 +6,14 @@ from typing import Any
 
 from assetfs.sandbox.ayon import access, entities
 from assetfs.sandbox.ayon.context import Call, Reply, answered, done
-from assetfs.sandbox.ayon.errors import Complaint, NotValid, refused
+from assetfs.sandbox.ayon.errors import NotValid, refused
 from assetfs.sandbox.ayon.records import load, shown
-
-ID_LENGTH = 32
-
-
-def _wanted(call: Call, name: str) -> str:
-    """The id in the path. Refuses one of another length."""
-    given = call.params[2]
-    if len(given) == ID_LENGTH:
-        return given
-    least = len(given) < ID_LENGTH
-    message = f"ensure this value has at {'least' if least else 'most'} {ID_LENGTH} characters"
-    kind = f"value_error.any_str.{'min' if least else 'max'}_length"
-    complaint = Complaint((f"{name}_id",), message, kind, {"limit_value": ID_LENGTH})
-    raise call.invalid(complaint, where="path")
 
 
 def get(call: Call) -> Reply:
     """GET projects/{p}/{type}s/{id}."""
     kind = call.params[1]
-    entity_id = _wanted(call, kind)
+    entity_id = call.identity(2, f"{kind}_id")
     project = call.project(call.params[0])
     access.check(call, project, "read")
     return answered(shown(project, kind, load(project, kind, entity_id)))
@@ -41,7 +27,7 @@ def create(call: Call) -> Reply:
 
 def update(call: Call) -> Reply:
     """PATCH projects/{p}/{type}s/{id}."""
-    entity_id = _wanted(call, call.params[1])
+    entity_id = call.identity(2, f"{call.params[1]}_id")
     project = call.project(call.params[0])
     _checked(call, entities.update, project, call.params[1], entity_id, call.json())
     return done()
@@ -49,7 +35,7 @@ def update(call: Call) -> Reply:
 
 def delete(call: Call) -> Reply:
     """DELETE projects/{p}/{type}s/{id}."""
-    entity_id = _wanted(call, call.params[1])
+    entity_id = call.identity(2, f"{call.params[1]}_id")
     project = call.project(call.params[0])
     entities.delete(call, project, call.params[1], entity_id, force=bool(call.flag("force")))
     return done()
@@ -64,9 +50,9 @@ def _checked(call: Call, work: Any, *arguments: Any) -> Any:
 
 def assign(call: Call) -> Reply:
     """POST projects/{p}/tasks/{id}/assign."""
-    project = call.project(call.params[0])
-    given = call.json()
-    task = load(project, "task", call.params[1])
+    task_id, project = call.identity(1, "task_id"), call.project(call.params[0])
+    given = call.fields("mode", "users")
+    task = load(project, "task", task_id)
     users, now = list(given.get("users") or []), list(task["assignees"])
     match given.get("mode"):
         case "add":

@@ -23,13 +23,11 @@ REQUIRED = ("application/mxf", "video/x-matroska", "video/x-msvideo")
 def upload(call: Call) -> Reply:
     """POST projects/{p}/versions/{id}/reviewables: the first picture becomes the version's thumbnail, too."""
     project = call.project(call.params[0])
-    version = load(project, "version", call.params[1])
+    version = load(project, "version", call.identity(1, "version_id"))
     access.check(call, project, "publish")
-    mime, name = call.header("content-type") or "", call.header("x-file-name")
+    mime, name = call.required_headers("content-type", "x-file-name")
     if not mime.startswith(("video/", "image/")) and mime != "application/mxf":
         raise refused(400, "Only videos and images are supported for reviewables now")
-    if not name:
-        raise refused(400, "X-File-Name header is required")
     media = _probed(call, mime)
     picture = call.spool.read_bytes() if call.spool and mime in thumbnails.TYPES else None
     given = call.header("x-file-id")
@@ -114,7 +112,7 @@ def _of_version(call: Call, project: Project, version: Row) -> dict[str, Any]:
         "productId": product["id"],
         "productName": product["name"],
         "productType": product["product_type"],
-        "attrib": {},
+        "attrib": json.loads(version["attrib"]) if isinstance(version["attrib"], str) else version["attrib"],
         "reviewables": [_shown(call, row) for row in found if json.loads(row["data"]).get("files")],
     }
 
@@ -123,7 +121,7 @@ def of_version(call: Call) -> Reply:
     """GET projects/{p}/versions/{id}/reviewables."""
     project = call.project(call.params[0])
     access.check(call, project, "read")
-    return answered(_of_version(call, project, load(project, "version", call.params[1])))
+    return answered(_of_version(call, project, load(project, "version", call.identity(1, "version_id"))))
 
 
 OF = {
@@ -137,7 +135,7 @@ def of_many(call: Call) -> Reply:
     """GET projects/{p}/{products,tasks,folders}/{id}/reviewables: of all their versions, also those without any."""
     project = call.project(call.params[0])
     access.check(call, project, "read")
-    above = load(project, call.params[1], call.params[2])
+    above = load(project, call.params[1], call.identity(2, f"{call.params[1]}_id"))
     query = f"SELECT * FROM version e WHERE {OF[call.params[1]]} ORDER BY e.version, e.seq"
     rows = project.db.execute(query, (above["id"],)).fetchall()
     return answered([_of_version(call, project, dict(row)) for row in rows])
@@ -147,7 +145,7 @@ def sort(call: Call) -> Reply:
     """PATCH projects/{p}/versions/{id}/reviewables: their order, by activity."""
     project = call.project(call.params[0])
     access.check(call, project, "update")
-    for number, activity_id in enumerate(call.json().get("sort") or []):
+    for number, activity_id in enumerate(call.fields().get("sort") or []):
         _change(project, activity_id, {"reviewableOrder": number})
     return done()
 
@@ -156,7 +154,7 @@ def relabel(call: Call) -> Reply:
     """PATCH projects/{p}/versions/{id}/reviewables/{activity}."""
     project = call.project(call.params[0])
     access.check(call, project, "update")
-    _change(project, call.params[2], {"reviewableLabel": call.json().get("label")})
+    _change(project, call.params[2], {"reviewableLabel": call.fields().get("label")})
     return done()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from assetfs.sandbox.ayon import (
     activities,
@@ -21,7 +23,7 @@ from assetfs.sandbox.ayon import (
     thumbnails,
     users,
 )
-from assetfs.sandbox.ayon.context import Call, Reply
+from assetfs.sandbox.ayon.context import Call, Reply, answered
 from assetfs.sandbox.ayon.graph import endpoint
 
 Handler = Callable[[Call], Reply]
@@ -47,7 +49,20 @@ def _route(method: str, path: str, kind: str, handler: Handler, *, open: bool = 
     return Route(method, re.compile(path), kind, handler, open, upload)
 
 
+def _openapi(call: Call) -> Reply:
+    """GET openapi.json: managers only; the paths, and little about them."""
+    call.only(managers=True)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        numbers = itertools.count(1)
+        path = re.sub(r"\([^)]*\)", lambda _, numbers=numbers: f"{{p{next(numbers)}}}", route.pattern.pattern)  # type: ignore[misc]
+        paths.setdefault(path.rstrip("?"), {})[route.method.lower()] = {"summary": route.kind, "responses": {}}
+    about = {"title": "AYON", "version": call.server.switches.version}
+    return answered({"openapi": "3.1.0", "info": about, "paths": paths, "components": {"schemas": {}}})
+
+
 ROUTES = (
+    _route("GET", "/openapi.json", "page", _openapi),
     _route("GET", "/?", "page", system.page, open=True),
     _route("GET", "/api/info", "info", system.info, open=True),
     _route("GET", "/api/system/sites", "info", system.sites),
@@ -92,6 +107,8 @@ ROUTES = (
     _route("GET", f"{PROJECT}/files/{ANY}", "file", files.redirect),
     _route("DELETE", f"{PROJECT}/files/{ANY}", "file", files.delete),
     _route("GET", f"{PROJECT}/files/{ANY}/info", "file", files.info),
+    _route("GET", f"{PROJECT}/files/{ANY}/thumbnail", "thumbnail", files.preview),
+    _route("GET", f"{PROJECT}/files/{ANY}/still", "thumbnail", files.still),
     _route("GET", f"{PROJECT}/files/{ANY}/payload", "payload", files.payload),
     _route("GET", f"{PROJECT}/{PICTURED}/{ANY}/thumbnail", "thumbnail", thumbnails.get),
     _route("POST", f"{PROJECT}/{PICTURED}/{ANY}/thumbnail", "thumbnail", thumbnails.put),

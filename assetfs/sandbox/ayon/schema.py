@@ -98,13 +98,14 @@ CREATE INDEX IF NOT EXISTS file_activity ON file (activity_id);
 
 CREATE TABLE IF NOT EXISTS list (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, label TEXT NOT NULL UNIQUE,
-    entity_type TEXT NOT NULL, list_type TEXT NOT NULL, owner TEXT, active INTEGER NOT NULL, tags TEXT NOT NULL,
-    attrib TEXT NOT NULL, data TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
-    created_by TEXT, updated_by TEXT);
+    entity_type TEXT NOT NULL, list_type TEXT NOT NULL, folder_id TEXT, owner TEXT, active INTEGER NOT NULL,
+    tags TEXT NOT NULL, access TEXT NOT NULL, attrib TEXT NOT NULL, data TEXT NOT NULL, template TEXT NOT NULL,
+    created_at TEXT NOT NULL, updated_at TEXT NOT NULL, created_by TEXT, updated_by TEXT);
 CREATE TABLE IF NOT EXISTS list_item (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, entity_id TEXT NOT NULL, position INTEGER NOT NULL,
-    list_id TEXT NOT NULL REFERENCES list (id) ON DELETE CASCADE, attrib TEXT NOT NULL, data TEXT NOT NULL,
-    tags TEXT NOT NULL);
+    list_id TEXT NOT NULL REFERENCES list (id) ON DELETE CASCADE, label TEXT, folder_path TEXT NOT NULL,
+    attrib TEXT NOT NULL, data TEXT NOT NULL, tags TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
+    created_by TEXT, updated_by TEXT);
 CREATE INDEX IF NOT EXISTS list_item_list ON list_item (list_id, position);
 """ + "".join(
     f"""

@@ -45,6 +45,8 @@ class Memory:
 
     keys_used: dict[str, float] = field(default_factory=dict)  # digest of a key: when it was last used
     failed_logins: dict[str, list[float]] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)  # session token: the public address that it is bound to
+    lost: set[str] = field(default_factory=set)  # tokens of sessions that turned up elsewhere
     jobs: dict[str, Job] = field(default_factory=dict)
     heads: dict[tuple[str, str], tuple[float, dict[str, str]]] = field(default_factory=dict)
 
@@ -78,6 +80,10 @@ class Server:
                 raise refused(404, f"Project {folded} not found")
             self._projects[folded] = Project(self.store, row)
         return self._projects[folded]
+
+    def has_project(self, name: str) -> bool:
+        """Whether there is a project of this name, in any case."""
+        return self.db.execute("SELECT 1 FROM project WHERE folded = ?", (name.lower(),)).fetchone() is not None
 
     def add_project(self, name: str, code: str, content: dict[str, Any] | None = None, **more: Any) -> None:
         """Deploy a project with the stock anatomy, or another in the form of `anatomy.stock()`."""

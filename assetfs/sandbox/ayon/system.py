@@ -81,7 +81,7 @@ def all_attributes(call: Call) -> Reply:
 
 def site_of(call: Call) -> str | None:
     """The site that a request names. Refuses an id that is none."""
-    site_id = call.argument("site_id") or call.header("x-ayon-site-id")
+    site_id = call.argument("site_id") or call.argument("site") or call.header("x-ayon-site-id")
     if site_id is not None and not SITE.fullmatch(site_id):
         raise refused(400, f"Invalid site id: {site_id}")
     return site_id

@@ -40,8 +40,8 @@ def add(call: Call, project: Project, content: bytes, mime: str, thumbnail_id: s
     """Keep a picture, under an id of the caller's or a new one. Returns the id. Refuses what is no picture."""
     if not mime:
         raise refused(400, "Content-Type header is missing")
-    if mime not in TYPES:
-        raise refused(415, f"Unsupported media type: {mime}")
+    if mime.lower() not in TYPES:
+        raise refused(415, "Thumbnail must be in png or jpeg format")
     if not content:
         raise refused(400, "Empty thumbnail")
     try:
@@ -61,7 +61,8 @@ def add(call: Call, project: Project, content: bytes, mime: str, thumbnail_id: s
 def put(call: Call) -> Reply:
     """POST projects/{p}/{type}s/{id}/thumbnail: the entity has this picture then, and nobody changed it last."""
     project = call.project(call.params[0])
-    kind, row = call.params[1], load(project, call.params[1], call.params[2])
+    kind = call.params[1]
+    row = load(project, kind, call.identity(2, f"{kind}_id"))
     access.check(call, project, "publish" if kind == "version" else "update")
     thumbnail_id = add(call, project, call.body, call.header("content-type") or "")
     assign(call, project, kind, row, thumbnail_id)
@@ -96,7 +97,8 @@ def assign(call: Call, project: Project, kind: str, row: Row, thumbnail_id: str)
 def get(call: Call) -> Reply:
     """GET projects/{p}/{type}s/{id}/thumbnail; folders and tasks without one show what was reviewed last."""
     project = call.project(call.params[0])
-    kind, row = call.params[1], load(project, call.params[1], call.params[2])
+    kind = call.params[1]
+    row = load(project, kind, call.identity(2, f"{kind}_id"))
     if kind == "workfile":
         raise crashed('column "w.thumbnail_id" does not exist')
     found = row["thumbnail_id"], kind
@@ -116,11 +118,13 @@ def _reviewed(project: Project, kind: str, entity_id: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _sent(call: Call, project: Project, thumbnail_id: str | None, source: str | None) -> Reply:
+def _sent(
+    call: Call, project: Project, thumbnail_id: str | None, source: str | None, missing: str = "No thumbnail available"
+) -> Reply:
     row = project.db.execute("SELECT * FROM thumbnail WHERE id = ?", (thumbnail_id,)).fetchone()
     if row is None:
         if call.argument("placeholder") == "none":
-            raise refused(404, "No thumbnail available")
+            raise refused(404, missing)
         return Reply(200, NOTHING, "image/png", [SHORT])
     path = call.server.store.blobs.path(row["digest" if call.flag("original") else "small"])
     headers = [KEPT, ("x-thumbnail-id", row["id"])]
@@ -136,14 +140,14 @@ def _sent(call: Call, project: Project, thumbnail_id: str | None, source: str | 
 def post(call: Call) -> Reply:
     """POST projects/{p}/thumbnails: a picture of nothing yet."""
     project = call.project(call.params[0])
-    return answered({"id": add(call, project, call.body, call.header("content-type") or "")}, 201)
+    return answered({"id": add(call, project, call.body, call.header("content-type") or "")})
 
 
 def replace(call: Call) -> Reply:
     """PUT projects/{p}/thumbnails/{id}: managers only."""
     project = call.project(call.params[0])
-    call.only(managers=True)
-    wanted = call.params[1].replace("-", "")
+    call.only(managers=True, what="Only managers can update arbitrary thumbnails")
+    wanted = call.identity(1, "thumbnail_id")
     made = add(call, project, call.body, call.header("content-type") or "")
     row = project.db.execute("SELECT mime, digest, small, created_at FROM thumbnail WHERE id = ?", (made,)).fetchone()
     project.db.execute("DELETE FROM thumbnail WHERE id = ?", (made,))
@@ -158,8 +162,8 @@ def replace(call: Call) -> Reply:
 def by_id(call: Call) -> Reply:
     """GET projects/{p}/thumbnails/{id}: managers only; 203 with the placeholder where there is none."""
     project = call.project(call.params[0])
-    call.only(managers=True)
-    reply = _sent(call, project, call.params[1].replace("-", ""), None)
+    call.only(managers=True, what="Only managers can access arbitrary thumbnails")
+    reply = _sent(call, project, call.identity(1, "thumbnail_id"), None, "Thumbnail not found")
     if reply.content is None:
         reply.status = 203
     return reply

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import secrets
 import time
@@ -17,7 +18,7 @@ ATTRIB = ["fullName", "email", "avatarUrl", "developerMode"]
 HIDDEN = "0" * 64  # stands for the hashes that the real server shows
 
 
-def authenticate(server: Server, headers: dict[str, str], query: dict[str, list[str]]) -> User | None:
+def authenticate(server: Server, headers: dict[str, str], query: dict[str, list[str]], client: str = "") -> User | None:
     """The user of a request by its key, cookie, session token or query, in this order; None without any of them.
 
     Refuses a credential that is no good.
@@ -35,7 +36,32 @@ def authenticate(server: Server, headers: dict[str, str], query: dict[str, list[
         if len(token) != TOKEN_LENGTH:
             return None
         user = by_session(server, token)
+        _bind(server, token, headers, client)
     return _acting_as(server, user, headers.get("x-as-user"))
+
+
+def address(headers: dict[str, str], client: str) -> str:
+    """Where a request comes from, as a proxy in front says."""
+    return headers.get("x-forwarded-for", "").split(",")[0].strip() or client
+
+
+def _bind(server: Server, token: str, headers: dict[str, str], client: str) -> None:
+    """Keep a session at one public address; with a site it moves along. Refuses one from elsewhere, and ends it."""
+    now = address(headers, client)
+    if not _public(now):
+        return
+    stored = server.memory.addresses.get(token)
+    if stored not in (None, now) and "x-ayon-site-id" not in headers:
+        server.memory.lost.add(token)
+        raise refused(401, f"Client IP mismatch: Stored: {stored}, current: {now}")
+    server.memory.addresses[token] = now
+
+
+def _public(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).is_global
+    except ValueError:
+        return False
 
 
 def _acting_as(server: Server, user: User, name: str | None) -> User:
@@ -64,6 +90,8 @@ def by_session(server: Server, token: str) -> User:
     if (user := _remembered(server, token)) is not None:
         return user
     row = server.db.execute("SELECT user, ended FROM session WHERE token = ?", (token,)).fetchone()
+    if token in server.memory.lost:
+        row = None
     user = server.user(row["user"]) if row is not None and not row["ended"] else None
     if user is None:
         raise refused(401, "User logged out" if row is not None and row["ended"] else "Invalid session")
@@ -104,6 +132,7 @@ def login(call: Call) -> Reply:
         raise refused(403, "Invalid login/password combination")
     token = secrets.token_hex(TOKEN_LENGTH // 2)
     call.db.execute("INSERT INTO session (token, user) VALUES (?, ?)", (token, name))
+    _bind(call.server, token, call.headers, call.client)
     return answered(
         {
             "detail": f"Logged in as {name}",

@@ -73,7 +73,8 @@ def _texts(column: str) -> Filter:
     return lambda where, given, project: where.add(f"{column} IN {VALUES}", json.dumps(given))
 
 
-def _named(given: list[str]) -> str:
+def names_of(given: list[str]) -> str:
+    """Names as JSON. Refuses what is none."""
     for one in given:
         if not re.match(NAME, one):
             raise refused(400, f"Invalid name '{one}'")
@@ -81,20 +82,20 @@ def _named(given: list[str]) -> str:
 
 
 def _names(column: str) -> Filter:
-    return lambda where, given, project: where.add(f"{column} IN {VALUES}", _named(given))
+    return lambda where, given, project: where.add(f"{column} IN {VALUES}", names_of(given))
 
 
 def _every(column: str) -> Filter:
     def add(where: Where, given: list[str], project: Project) -> None:
         missing = f"SELECT 1 FROM json_each(?) w WHERE w.value NOT IN (SELECT value FROM json_each({column}))"
-        where.add(f"NOT EXISTS ({missing})", _named(given))
+        where.add(f"NOT EXISTS ({missing})", names_of(given))
 
     return add
 
 
 def _any(column: str) -> Filter:
     def add(where: Where, given: list[str], project: Project) -> None:
-        where.add(f"EXISTS (SELECT 1 FROM json_each({column}) h WHERE h.value IN {VALUES})", _named(given))
+        where.add(f"EXISTS (SELECT 1 FROM json_each({column}) h WHERE h.value IN {VALUES})", names_of(given))
 
     return add
 
@@ -109,6 +110,13 @@ def _exists(query: str) -> Filter:
 
 def _true(part: str) -> Filter:
     return lambda where, given, project: where.add(part) if given else None
+
+
+def _attributes(where: Where, given: list[dict[str, Any]], project: Project) -> None:
+    """Effective values, compared as texts; of several values any."""
+    for one in given:
+        value = "json_extract(e.effective, '$.' || ?)"
+        where.add(f"CAST({value} AS TEXT) IN {VALUES}", one["name"], json.dumps(one["values"]))
 
 
 def _parents(where: Where, given: list[str], project: Project) -> None:
@@ -204,6 +212,7 @@ FILTERS: dict[str, dict[str, Filter]] = {
         "pathEx": _regex("full_path"),
         "name": lambda where, given, project: where.add("lower(e.name) LIKE lower(?)", given),
         "names": _names("e.name"),
+        "attributes": _attributes,
         "folderTypes": _texts("e.folder_type"),
         "assignees": lambda where, given, project: where.add(
             f"EXISTS (SELECT 1 FROM task t, json_each(t.assignees) a WHERE t.folder_id = e.id AND a.value IN {VALUES})",

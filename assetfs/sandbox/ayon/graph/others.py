@@ -1,4 +1,4 @@
-"""Fields that are no entities: projects, users, links, activities, events, lists."""
+"""Fields that are no entities: projects, users, links, activities, events."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from graphql import GraphQLResolveInfo
 
 from assetfs.sandbox.ayon import attributes
 from assetfs.sandbox.ayon.context import Call
-from assetfs.sandbox.ayon.graph.connections import VALUES, Page, connection, encoded, page
+from assetfs.sandbox.ayon.graph.connections import VALUES, Page, connection, encoded, names_of, page
+from assetfs.sandbox.ayon.models import KINDS
 from assetfs.sandbox.ayon.records import PATHS, Project
 
 Source = dict[str, Any]
@@ -25,14 +27,15 @@ def pages(
     values: Sequence[Any],
     arguments: dict[str, Any],
     edge: Callable[[sqlite3.Row], Source],
+    key: str = "seq",
 ) -> dict[str, Any]:
-    """A connection over rows with a `seq`; `query` ends within its WHERE."""
+    """A connection over rows, in the order of a key; `query` ends within its WHERE."""
     part: Page = page(arguments)
     more, way = ("<", "DESC") if part.descending else (">", "ASC")
     after = [] if part.after is None else [part.after[-1]]
-    bound = f" AND seq {more} ?" if after else ""
-    rows = db.execute(f"{query}{bound} ORDER BY seq {way} LIMIT ?", (*values, *after, part.size)).fetchall()
-    return connection([{**edge(row), "cursor": encoded(row["seq"])} for row in rows], part)
+    bound = f" AND {key} {more} ?" if after else ""
+    rows = db.execute(f"{query}{bound} ORDER BY {key} {way} LIMIT ?", (*values, *after, part.size)).fetchall()
+    return connection([{**edge(row), "cursor": encoded(row[key])} for row in rows], part)
 
 
 def _in(column: str, given: list[Any] | None, parts: list[str], values: list[Any]) -> None:
@@ -42,6 +45,10 @@ def _in(column: str, given: list[Any] | None, parts: list[str], values: list[Any
 
 
 # Projects
+
+
+BASE_TYPES = "SELECT DISTINCT product_base_type FROM product WHERE product_base_type NOTNULL ORDER BY 1"
+USED_TAGS = "SELECT DISTINCT value FROM {kind}, json_each(tags)"
 
 
 def project_node(project: Project) -> Source:
@@ -63,6 +70,10 @@ def project_node(project: Project) -> Source:
         **{name: anatomy[name] for name in ("folderTypes", "taskTypes", "statuses", "tags")},
         "linkTypes": [{**e, **e["data"], "data": json.dumps(e["data"])} for e in anatomy["linkTypes"]],
         "productTypes": definitions,
+        "productBaseTypes": [{"name": name} for (name,) in project.db.execute(BASE_TYPES)],
+        "usedTags": sorted({tag for kind in KINDS for (tag,) in project.db.execute(USED_TAGS.format(kind=kind))}),
+        "bundle": project.data.get("bundle") or {},
+        "thumbnail": {"id": project.data["thumbnailId"]} if project.data.get("thumbnailId") else None,
         "createdAt": project.created_at,
         "updatedAt": project.updated_at,
         "_project": project,
@@ -83,6 +94,19 @@ def _projects(source: Any, info: Info, **arguments: Any) -> Any:
     shown = [edge for edge in found["edges"] if call.user.manager or groups.get(edge["name"])]
     found["edges"] = [{"cursor": edge["cursor"], "node": project_node(call.project(edge["name"]))} for edge in shown]
     return found
+
+
+ACTIVE = {
+    "folderTypes": "SELECT folder_type FROM folder",
+    "taskTypes": "SELECT task_type FROM task",
+    "linkTypes": "SELECT link_type FROM link",
+}
+
+
+def _types(part: str, used: str, source: Source, info: Info, activeOnly: bool = False) -> Any:  # noqa: N803
+    """A part of the anatomy; what is not in use left out, if that is asked."""
+    names = {row[0] for row in source["_project"].db.execute(used)} if activeOnly else set()
+    return [entry for entry in source[part] if not activeOnly or entry["name"] in names]
 
 
 def _product_types(source: Any, info: Info) -> Any:
@@ -206,6 +230,7 @@ def activities(source: Source, info: Info, **arguments: Any) -> Any:
     if "_row" in source:
         _in("entity_id", [source["_row"]["id"]], parts, values)
     for column, name in (
+        ("json_extract(data, '$.category')", "categories"),
         ("entity_id", "entityIds"),
         ("type", "activityTypes"),
         ("id", "activityIds"),
@@ -217,28 +242,41 @@ def activities(source: Source, info: Info, **arguments: Any) -> Any:
         values.append(arguments["entityType"])
     if arguments.get("referenceTypes") is not None and "origin" not in arguments["referenceTypes"]:
         parts.append("0")
-    if arguments.get("tags") is not None:
-        parts.append(f"EXISTS (SELECT 1 FROM json_each(tags) h WHERE h.value IN {VALUES})")
-        values.append(json.dumps(arguments["tags"]))
+    if arguments.get("tags"):
+        missing = "SELECT 1 FROM json_each(?) w WHERE w.value NOT IN (SELECT value FROM json_each(tags))"
+        parts.append(f"NOT EXISTS ({missing})")
+        values.append(names_of(arguments["tags"]))
+    if arguments.get("entityNames") is not None:
+        parts.append(f"entity_id IN ({' UNION '.join(NAMED)})")
+        values += [names_of(arguments["entityNames"])] * len(NAMED)
     for name, sign in (("changedAfter", ">"), ("changedBefore", "<")):
         if arguments.get(name):
             parts.append(f"julianday(updated_at) {sign} julianday(?)")
             values.append(arguments[name])
     query = f"SELECT * FROM activity WHERE {' AND '.join(parts)}"
-    found = pages(project.db, query, values, arguments, lambda row: {"node": _activity(info.context, project, row)})
-    names = arguments.get("entityNames")
-    if names is not None:
-        found["edges"] = [edge for edge in found["edges"] if edge["node"]["entityName"] in names]
-    return found
+    return pages(project.db, query, values, arguments, lambda row: {"node": _activity(info.context, project, row)})
+
+
+NAMED = [f"SELECT id FROM {kind} WHERE name IN {VALUES}" for kind in ("folder", "task", "product", "representation")]
+NAMED += [f"SELECT id FROM version WHERE version_name(version) IN {VALUES}"]
+NAMED += [f"SELECT id FROM workfile WHERE base_name(path) IN {VALUES}"]
+SUBTYPES = {"folder": "folder_type", "task": "task_type", "product": "product_type"}
+LABELLED = ("folder", "task")
 
 
 def _activity(call: Call, project: Project, row: sqlite3.Row) -> Source:
     tables, path = PATHS[row["entity_type"]]
-    entity = project.db.execute(f"SELECT {path} FROM {tables} WHERE e.id = ?", (row["entity_id"],)).fetchone()
-    where = str(entity[0]) if entity else ""
+    kind = row["entity_type"]
+    query = f"SELECT {path} AS full_path, e.* FROM {tables} WHERE e.id = ?"
+    entity = project.db.execute(query, (row["entity_id"],)).fetchone()
+    where = str(entity["full_path"]) if entity else ""
     name = where.rpartition("/")[2]
     data = json.loads(row["data"])
-    origin = {"id": row["entity_id"], "type": row["entity_type"], "name": name, "label": None}
+    origin = {"type": kind, "id": row["entity_id"], "name": name}
+    if entity and kind in SUBTYPES:
+        origin["subtype"] = entity[SUBTYPES[kind]]
+    if entity and kind in LABELLED:
+        origin["label"] = entity["label"]
     return {
         "projectName": project.name,
         "activityId": row["id"],
@@ -252,8 +290,14 @@ def _activity(call: Call, project: Project, row: sqlite3.Row) -> Source:
         "body": row["body"],
         "tags": json.loads(row["tags"]),
         "activityData": json.dumps({**data, "origin": origin}),
+        "referenceData": "{}",
+        "active": True,
+        "creationOrder": row["seq"],
+        "parents": [],
+        "reactions": [],
+        "assignee": _user(call, data.get("assignee")),
         "author": _user(call, row["author"]),
-        "origin": origin,
+        "origin": origin | {"link": f"[{name}]({kind}:{row['entity_id']})"},
         "read": False,
         "createdAt": row["created_at"],
         "updatedAt": row["updated_at"],
@@ -266,13 +310,25 @@ def _activity(call: Call, project: Project, row: sqlite3.Row) -> Source:
 
 # Events
 
+SHORTEST = 3  # letters of a word that is looked for
+
 
 def _events(source: Any, info: Info, **arguments: Any) -> Any:
     call: Call = info.context
     parts: list[str] = ["1"]
     values: list[Any] = []
-    if not call.user.manager:
-        _in("user", [call.user.name], parts, values)
+    if arguments.get("ids") is None and not call.user.manager:
+        arguments["users"] = [call.user.name]
+    if arguments.get("topics") is None and not arguments.get("includeLogs"):
+        parts.append("topic NOT GLOB 'log.*'")
+    if arguments.get("hasChildren") is not None:
+        above = "json_extract(c.document, '$.dependsOn') = event.id"
+        parts.append(f"{'' if arguments['hasChildren'] else 'NOT '}EXISTS (SELECT 1 FROM event c WHERE {above})")
+    for word in (arguments.get("filter") or "").lower().split():
+        if len(word) >= SHORTEST:
+            text = "topic || ' ' || coalesce(project, '') || ' ' || coalesce(user, '')"
+            parts.append(f"instr(lower({text} || ' ' || json_extract(document, '$.description')), ?)")
+            values.append(word)
     for column, name in (("id", "ids"), ("project", "projects"), ("user", "users")):
         _in(column, arguments.get(name), parts, values)
     _in("json_extract(document, '$.status')", arguments.get("states") or arguments.get("statuses"), parts, values)
@@ -281,7 +337,7 @@ def _events(source: Any, info: Info, **arguments: Any) -> Any:
         values += arguments["topics"]
     for name, sign in (("newerThan", ">"), ("olderThan", "<")):
         if arguments.get(name):
-            parts.append(f"julianday(updated_at) {sign} julianday(?)")
+            parts.append(f"julianday(created_at) {sign} julianday(?)")
             values.append(arguments[name])
     query = f"SELECT * FROM event WHERE {' AND '.join(parts)}"
     return pages(call.db, query, values, arguments, lambda row: {"node": _event(row)})
@@ -300,74 +356,6 @@ def _event(row: sqlite3.Row) -> Source:
     }
 
 
-# Lists
-
-
-def _list(project: Project, row: sqlite3.Row) -> Source:
-    count = project.db.execute("SELECT count(*) FROM list_item WHERE list_id = ?", (row["id"],)).fetchone()[0]
-    return {
-        "id": row["id"],
-        "label": row["label"],
-        "entityType": row["entity_type"],
-        "entityListType": row["list_type"],
-        "count": count,
-        "active": bool(row["active"]),
-        "owner": row["owner"],
-        "tags": json.loads(row["tags"]),
-        "data": row["data"],
-        "attributes": "[]",
-        "allAttrib": row["attrib"],
-        "createdAt": row["created_at"],
-        "updatedAt": row["updated_at"],
-        "createdBy": row["created_by"],
-        "updatedBy": row["updated_by"],
-        "_project": project,
-    }
-
-
-def _lists(source: Source, info: Info, **arguments: Any) -> Any:
-    project: Project = source["_project"]
-    parts: list[str] = ["1"]
-    values: list[Any] = []
-    _in("id", arguments.get("ids"), parts, values)
-    query = f"SELECT * FROM list WHERE {' AND '.join(parts)}"
-    return pages(project.db, query, values, arguments, lambda row: {"node": _list(project, row)})
-
-
-def _one_list(source: Source, info: Info, id: str) -> Any:  # noqa: A002
-    project: Project = source["_project"]
-    row = project.db.execute("SELECT * FROM list WHERE id = ?", (id.replace("-", ""),)).fetchone()
-    return None if row is None else _list(project, row)
-
-
-def _items(source: Source, info: Info, **arguments: Any) -> Any:
-    project, kind = source["_project"], source["entityType"]
-    tables, path = PATHS[kind]
-
-    def edge(row: sqlite3.Row) -> Source:
-        entity = project.db.execute(f"SELECT {path} FROM {tables} WHERE e.id = ?", (row["entity_id"],)).fetchone()
-        folder = "/".join(str(entity[0]).strip("/").split("/")[: -PLACES[kind] or None]) if entity else None
-        return {
-            "id": row["id"],
-            "entityId": row["entity_id"],
-            "entityType": kind,
-            "position": row["position"],
-            "folderPath": folder,
-            "projectName": project.name,
-            "tags": json.loads(row["tags"]),
-            "data": row["data"],
-            "allAttrib": row["attrib"],
-            "_project": project,
-        }
-
-    query = (
-        "SELECT * FROM (SELECT position * 1000000 + seq AS seq, id, entity_id, position, list_id, attrib, data, tags"
-    )
-    query += " FROM list_item) WHERE list_id = ?"
-    return pages(project.db, query, [source["id"]], arguments, edge)
-
-
-PLACES = {"folder": 0, "task": 1, "product": 1, "version": 2, "representation": 3, "workfile": 0}  # below the folder
 RESOLVERS: dict[tuple[str, str], Callable[..., Any]] = {
     ("Query", "projects"): _projects,
     ("Query", "productTypes"): _product_types,
@@ -376,7 +364,5 @@ RESOLVERS: dict[tuple[str, str], Callable[..., Any]] = {
     ("Query", "me"): lambda source, info: _user(info.context, info.context.user.name),
     ("Query", "events"): _events,
     ("ProjectNode", "activities"): activities,
-    ("ProjectNode", "entityLists"): _lists,
-    ("ProjectNode", "entityList"): _one_list,
-    ("EntityListNode", "items"): _items,
+    **{("ProjectNode", part): partial(_types, part, column) for part, column in ACTIVE.items()},
 }

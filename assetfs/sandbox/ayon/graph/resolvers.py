@@ -21,7 +21,7 @@ from graphql import (
 
 from assetfs.sandbox.ayon.context import Call
 from assetfs.sandbox.ayon.errors import refused
-from assetfs.sandbox.ayon.graph import nodes, others
+from assetfs.sandbox.ayon.graph import nodes, others, playlists
 from assetfs.sandbox.ayon.graph.sdl import SDL
 from assetfs.sandbox.ayon.models import KINDS
 from assetfs.sandbox.ayon.records import Project
@@ -150,7 +150,7 @@ def _schema() -> Any:
     resolvers["ProductNode", "latestVersion"] = _latest
     resolvers["ProductNode", "featuredVersion"] = _featured
     resolvers["LinkEdge", "node"] = resolvers["EntityListItemEdge", "node"] = _linked
-    for (type_name, field_name), resolve in (resolvers | others.RESOLVERS).items():
+    for (type_name, field_name), resolve in (resolvers | others.RESOLVERS | playlists.RESOLVERS).items():
         owner = schema.type_map[type_name]
         assert isinstance(owner, GraphQLObjectType)
         owner.fields[field_name].resolve = resolve

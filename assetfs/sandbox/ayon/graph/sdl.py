@@ -14,7 +14,8 @@ COMMON_ARGUMENTS = (
 ARGUMENTS = {
     "folder": "parentId: String, parentIds: [String!], includeFolderChildren: Boolean, paths: [String!],"
     " pathEx: String, name: String, names: [String!], folderTypes: [String!], assignees: [String!],"
-    " hasChildren: Boolean, hasProducts: Boolean, hasTasks: Boolean, hasLinks: HasLinksFilter, taskFilter: String",
+    " hasChildren: Boolean, hasProducts: Boolean, hasTasks: Boolean, hasLinks: HasLinksFilter, taskFilter: String,"
+    " attributes: [AttributeFilterInput!]",
     "task": "folderIds: [String!], includeFolderChildren: Boolean, names: [String!], taskTypes: [String!],"
     " assignees: [String!], assigneesAny: [String!], tagsAny: [String!], hasLinks: HasLinksFilter,"
     " folderFilter: String",
@@ -93,6 +94,7 @@ def _root(kind: str) -> str:
 
 SDL = f"""
 scalar DateTime
+input AttributeFilterInput {{ name: String!  values: [String!]! }}
 enum HasLinksFilter {{ NONE IN OUT ANY BOTH }}
 type PageInfo {{ hasNextPage: Boolean!  hasPreviousPage: Boolean!  startCursor: String  endCursor: String }}
 type ThumbnailInfo {{ id: String!  sourceEntityType: String  sourceEntityId: String  relation: String }}
@@ -101,11 +103,13 @@ type VersionListItem {{ id: String!  version: Int!  name: String! }}
 type FileNode {{ id: String!  name: String!  path: String!  hash: String  size: String!  hashType: String! }}
 type ActivityFileNode {{ id: String!  name: String  size: String!  mime: String  author: String
   createdAt: DateTime!  updatedAt: DateTime! }}
-type ActivityOrigin {{ id: String!  type: String!  name: String!  label: String }}
+type ActivityOrigin {{ id: String!  type: String!  subtype: String  name: String!  label: String  link: String! }}
+type ActivityReaction {{ userName: String!  fullName: String  reaction: String!  timestamp: DateTime! }}
 type ActivityNode {{ projectName: String!  activityId: String!  activityType: String!  referenceId: String!
   referenceType: String!  entityType: String!  entityId: String  entityName: String  entityPath: String
-  body: String!  tags: [String!]!  activityData: String!  author: UserNode  origin: ActivityOrigin  read: Boolean!
-  createdAt: DateTime!  updatedAt: DateTime!  files: [ActivityFileNode!]! }}
+  body: String!  tags: [String!]!  activityData: String!  referenceData: String!  author: UserNode  assignee: UserNode
+  origin: ActivityOrigin  parents: [ActivityOrigin!]!  reactions: [ActivityReaction!]!  read: Boolean!
+  active: Boolean!  creationOrder: Int!  createdAt: DateTime!  updatedAt: DateTime!  files: [ActivityFileNode!]! }}
 {_connection("Activity", "Activities")}
 interface BaseNode {{ {_BASE} }}
 type LinkEdge {{ id: String!  direction: String!  linkType: String!  entityType: String!  entityId: String!
@@ -123,19 +127,21 @@ type EventNode {{ id: String!  hash: String!  topic: String!  project: String  u
   senderType: String  dependsOn: String  status: String!  description: String!  summary: String!  payload: String
   retries: Int!  progress: Float  createdAt: DateTime!  updatedAt: DateTime!  data: String }}
 {_connection("Event", "Events")}
-type ListItemNode {{ id: String!  name: String }}
 type EntityListItemEdge {{ id: String!  entityId: String!  entityType: String!  position: Int!  folderPath: String
-  projectName: String!  tags: [String!]!  data: String  allAttrib: String!  createdAt: DateTime  updatedAt: DateTime
-  cursor: String  node: BaseNode }}
+  projectName: String!  tags: [String!]!  data: String!  attrib: String!  allAttrib: String!  ownAttrib: [String!]!
+  createdBy: String  updatedBy: String  createdAt: DateTime!  updatedAt: DateTime!  cursor: String  node: BaseNode }}
 type EntityListItemsConnection {{ edges: [EntityListItemEdge!]!  pageInfo: PageInfo! }}
-type EntityListNode {{ id: String!  label: String!  entityType: String!  entityListType: String!  count: Int!
-  active: Boolean!  owner: String  tags: [String!]!  data: String  attributes: String  allAttrib: String!
-  createdAt: DateTime!  updatedAt: DateTime!  createdBy: String  updatedBy: String
-  items({PAGING}, sortBy: String, filter: String): EntityListItemsConnection! }}
+type EntityListNode {{ projectName: String!  id: String!  label: String!  entityType: String!  entityListType: String!
+  count: Int!  active: Boolean!  owner: String  tags: [String!]!  data: String!  attributes: String!  allAttrib: String!
+  entityListFolderId: String  access: String!  accessLevel: Int!  createdAt: DateTime!  updatedAt: DateTime!
+  createdBy: String  updatedBy: String
+  items({PAGING}, sortBy: String, accessibleOnly: Boolean, filter: String): EntityListItemsConnection! }}
 {_connection("EntityList", "EntityLists")}
 type FolderType {{ name: String!  shortName: String  color: String  icon: String }}
 type TaskType {{ name: String!  shortName: String  color: String  icon: String }}
 type ProductType {{ name: String!  color: String  icon: String }}
+type ProductBaseType {{ name: String! }}
+type ProjectBundleType {{ production: String  staging: String }}
 type Status {{ name: String!  shortName: String  state: String  color: String  icon: String  scope: [String!] }}
 type Tag {{ name: String!  color: String }}
 type LinkType {{ name: String!  linkType: String!  inputType: String!  outputType: String!  color: String
@@ -144,8 +150,10 @@ type ProjectAttribType {{ {"  ".join(f"{a.name}: {_TYPES[a.type]}" for a in scop
 type ProjectNode {{
   name: String!  projectName: String!  code: String!  label: String  active: Boolean!  library: Boolean!
   data: String  attrib: ProjectAttribType!  allAttrib: String!  ownAttrib: [String!]!  config: String
-  folderTypes: [FolderType!]!  taskTypes: [TaskType!]!  statuses: [Status!]!  tags: [Tag!]!  linkTypes: [LinkType!]!
-  productTypes: [ProductType!]!  createdAt: DateTime!  updatedAt: DateTime!
+  folderTypes(activeOnly: Boolean): [FolderType!]!  taskTypes(activeOnly: Boolean): [TaskType!]!
+  linkTypes(activeOnly: Boolean): [LinkType!]!  statuses: [Status!]!  tags: [Tag!]!
+  productTypes: [ProductType!]!  productBaseTypes: [ProductBaseType!]!  usedTags: [String!]!
+  bundle: ProjectBundleType!  thumbnail: ThumbnailInfo  createdAt: DateTime!  updatedAt: DateTime!
   activities({ACTIVITY_ARGUMENTS}): ActivitiesConnection!
   entityList(id: String!): EntityListNode
   entityLists(ids: [String!], {PAGING}): EntityListsConnection!

@@ -16,7 +16,7 @@ from assetfs.sandbox.ayon.server import Server
 
 OPENED = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 BETWEEN = timedelta(minutes=7)  # from one thing that is made to the next
-MADE = ("folder", "task", "product", "version", "representation", "workfile", "activity", "list")
+MADE = ("folder", "task", "product", "version", "representation", "workfile", "activity", "list", "list_item")
 SPACE = uuid.UUID("5eed5eed-0000-4000-8000-000000000000")
 
 
