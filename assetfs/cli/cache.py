@@ -7,34 +7,28 @@ keeps the files that it has open, and fetches the others again.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from assetfs.cli import complete, records
+from assetfs.cli import arguments, records
+from assetfs.cli.arguments import AsJson, ConfigFile, Lists, Source, settings
 from assetfs.cli.view import size
-from assetfs.config import MountConfig, effective, mount_config, mount_options
+from assetfs.config import MountConfig, mount_config
 from assetfs.failure import Failure, Status
+
+ACTIONS = "show", "clear"
 
 
 def cache(
-    source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="Name of a repository, or a URL.", autocompletion=complete.names)
-    ],
-    action: Annotated[str, typer.Argument(metavar="[show|clear]", help="Default: show.")] = "show",
-    file: Annotated[
-        Path | None, typer.Option("--config", help="Configuration file. Default: ~/.config/assetfs/config.toml")
-    ] = None,
-    lists: Annotated[list[str] | None, typer.Option("-o", metavar="NAME=VALUE,…", help="As for mount.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    source: Source,
+    action: Annotated[str, arguments.action(ACTIONS, default="show")] = "show",
+    file: ConfigFile = None,
+    lists: Lists = None,
+    as_json: AsJson = False,
 ) -> int:
     """Show how much content is kept on disk, or drop it."""
-    if action not in ("show", "clear"):
-        raise Failure(f"{action}: it is one of show, clear", Status.USAGE)
-    settings = effective(source, given=mount_options(lists or []).settings, environ=os.environ, file=file)
-    config = mount_config(settings, Path("/"), secret="")
+    arguments.expect(action, ACTIONS)
+    config = mount_config(settings(source, file, lists), Path("/"), secret="")
     from assetfs.daemon import disk_cache
 
     try:

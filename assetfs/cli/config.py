@@ -9,14 +9,16 @@ from typing import Annotated
 
 import typer
 
-from assetfs.cli import complete
-from assetfs.config import effective
-from assetfs.config.load import Effective, default_file, mount_options, repositories
+from assetfs.cli import arguments, complete
+from assetfs.cli.arguments import AsJson, ConfigFile, Lists, settings
+from assetfs.config.load import Effective, default_file, repositories
 from assetfs.failure import Failure, Status
+
+ACTIONS = "show", "init"
 
 
 def config(
-    action: Annotated[str, typer.Argument(metavar="show|init", help="What to do.")],
+    action: Annotated[str, arguments.action(ACTIONS)],
     name: Annotated[
         str | None,
         typer.Argument(
@@ -25,21 +27,17 @@ def config(
             autocompletion=complete.names,
         ),
     ] = None,
-    file: Annotated[
-        Path | None, typer.Option("--config", help="Configuration file. Default: ~/.config/assetfs/config.toml")
-    ] = None,
-    lists: Annotated[list[str] | None, typer.Option("-o", metavar="NAME=VALUE,…", help="As for mount.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    file: ConfigFile = None,
+    lists: Lists = None,
+    as_json: AsJson = False,
 ) -> int:
     """Show what is in force and where it was said (show), or write a commented file (init)."""
+    arguments.expect(action, ACTIONS)
     if action == "init":
         return _init(file)
-    if action != "show":
-        raise Failure(f"{action}: it is one of show, init", Status.USAGE)
     if name is None:
         return _names(file, as_json=as_json)
-    settings = effective(name, given=mount_options(lists or []).settings, environ=os.environ, file=file)
-    return _show(settings, as_json=as_json)
+    return _show(settings(name, file, lists), as_json=as_json)
 
 
 def _init(file: Path | None) -> int:

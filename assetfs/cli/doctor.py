@@ -7,7 +7,6 @@ returns findings; one that cannot be made says so. The command's status is 0 whe
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Annotated
 import typer
 
 from assetfs.cli import complete
+from assetfs.cli.arguments import AsJson, ConfigFile, Lists, settings
 from assetfs.cli.checks import machine
 from assetfs.cli.checks.finding import MARKS, Finding, Level
 from assetfs.failure import Failure, Status
@@ -26,11 +26,9 @@ def doctor(
         str | None,
         typer.Argument(metavar="[SOURCE]", help="The way to this server too.", autocompletion=complete.names),
     ] = None,
-    file: Annotated[
-        Path | None, typer.Option("--config", help="Configuration file. Default: ~/.config/assetfs/config.toml")
-    ] = None,
-    lists: Annotated[list[str] | None, typer.Option("-o", metavar="NAME=VALUE,…", help="As for mount.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    file: ConfigFile = None,
+    lists: Lists = None,
+    as_json: AsJson = False,
 ) -> int:
     """Check this machine, and the way to a server."""
     found: list[Finding] = []
@@ -52,17 +50,17 @@ def _findings(source: str | None, file: Path | None, lists: list[str]) -> Iterat
     if source is None:
         return
     from assetfs.cli.checks import way
-    from assetfs.config import effective, mount_config, mount_options
+    from assetfs.config import mount_config
 
     try:
-        settings = effective(source, given=mount_options(lists).settings, environ=os.environ, file=file)
-        config = mount_config(settings, Path("/"), secret="")
+        settled = settings(source, file, lists)
+        config = mount_config(settled, Path("/"), secret="")
     except Failure as failure:
         yield Finding("configuration", Level.BAD, str(failure))
         return
     for place in way.PLACES:
         yield from _made(place.__name__, place(config))
-    yield from way.server(settings, config)
+    yield from way.server(settled, config)
 
 
 def _made(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:

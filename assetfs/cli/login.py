@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,37 +11,32 @@ import trio
 import typer
 
 from assetfs import credentials
-from assetfs.cli import complete
-from assetfs.config import MountConfig, effective, mount_config, mount_options
+from assetfs.cli.arguments import ConfigFile, Lists, Source, settings
+from assetfs.config import MountConfig, mount_config
 from assetfs.failure import Failure, Status
 from assetfs.repository import CodeWanted, Identity, NotAuthenticated, RepositoryError
 
 
 def login(
-    source: Annotated[
-        str,
-        typer.Argument(metavar="SOURCE", help="Name of a repository, or a URL.", autocompletion=complete.names),
-    ],
-    file: Annotated[
-        Path | None, typer.Option("--config", help="Configuration file. Default: ~/.config/assetfs/config.toml")
-    ] = None,
-    lists: Annotated[list[str] | None, typer.Option("-o", metavar="NAME=VALUE,…", help="As for mount.")] = None,
+    source: Source,
+    file: ConfigFile = None,
+    lists: Lists = None,
     forget: Annotated[bool, typer.Option("--forget", help="Take it out of the keyring.")] = False,
 ) -> int:
     """Ask for the credential, try it, and keep it in the keyring."""
-    settings = effective(source, given=mount_options(lists or []).settings, environ=os.environ, file=file)
+    settled = settings(source, file, lists)
     if forget:
-        credentials.forget(settings.name)
-        print(f"The keyring has no {settings.backend.secret_name} of {settings.name} any more.")
+        credentials.forget(settled.name)
+        print(f"The keyring has no {settled.backend.secret_name} of {settled.name} any more.")
         return Status.DONE
     credentials.keyring_or_fail()
-    secret = _ask(f"{settings.backend.secret_name} for {settings.name}: ")
+    secret = _ask(f"{settled.backend.secret_name} for {settled.name}: ")
     try:
-        identity, lasting = try_out(mount_config(settings, Path("/"), secret=secret))
+        identity, lasting = try_out(mount_config(settled, Path("/"), secret=secret))
     except CodeWanted:
         code = _ask("One-time code: ")
-        identity, lasting = try_out(mount_config(settings, Path("/"), secret=f"{secret} {code}"))
-    credentials.keep(settings.name, lasting)
+        identity, lasting = try_out(mount_config(settled, Path("/"), secret=f"{secret} {code}"))
+    credentials.keep(settled.name, lasting)
     print(f"{identity.server} at {identity.url} knows you as {identity.user}; the keyring has it.")
     return Status.DONE
 

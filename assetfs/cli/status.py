@@ -16,6 +16,7 @@ import msgspec
 import typer
 
 from assetfs.cli import complete, document, mountinfo, records, view
+from assetfs.cli.arguments import AsJson
 from assetfs.cli.view import Seen
 from assetfs.failure import Failure, Status
 
@@ -28,7 +29,7 @@ def status(
         Path | None,
         typer.Argument(metavar="[MOUNTPOINT]", help="This one only, in full.", autocompletion=complete.mountpoints),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    as_json: AsJson = False,
     watch: Annotated[bool, typer.Option("--watch", help="A live view, until Ctrl-C.")] = False,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of --json's `status`, and end.")

@@ -15,9 +15,12 @@ from typing import Annotated, Any
 
 import typer
 
-from assetfs.cli import complete, document, mountinfo, verbs
+from assetfs.cli import arguments, complete, document, mountinfo, verbs
+from assetfs.cli.arguments import AsJson, ConfigFile, Lists, settings
+from assetfs.config import Effective
 from assetfs.failure import Failure, Status
 
+ACTIONS = "list", "retry", "discard", "export"
 _COLUMNS = ("NUMBER", "STATE", "SIZE", "TRIES", "WHAT", "WHY")
 
 
@@ -30,33 +33,39 @@ def uploads(
             autocompletion=complete.mountpoints,
         ),
     ],
-    action: Annotated[str, typer.Argument(metavar="[list|retry|discard|export]", help="Default: list.")] = "list",
+    action: Annotated[str, arguments.action(ACTIONS, default="list")] = "list",
     rest: Annotated[
         list[str] | None, typer.Argument(metavar="[N [DEST]]", help="The number; for export also where to.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that have failed (retry, discard).")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    file: ConfigFile = None,
+    lists: Lists = None,
+    as_json: AsJson = False,
     state_dir: Annotated[
         Path | None, typer.Option(help="Where the journal of a SOURCE is, if not where it is.")
     ] = None,
 ) -> int:
     """What is owed to the server: list, retry, discard, export."""
-    if action not in ("list", "retry", "discard", "export"):
-        raise Failure(f"{action}: it is one of list, retry, discard, export", Status.USAGE)
+    arguments.expect(action, ACTIONS)
     words = rest or []
     place = _mount(mountpoint)
+
+    def journal() -> list[dict[str, Any]]:
+        given = {} if state_dir is None else {"state_dir": str(state_dir)}
+        return _journal(settings(mountpoint, file, lists, **given))
+
     if action == "list":
         _expect(words, 0, "list takes no number")
         told = verbs.account(place) if place is not None else None
         if told is not None and told.parts:
             folders = ", ".join(f"{place}/{part}" for part in told.parts)
             raise Failure(f"{place} has several repositories: name one of {folders}", Status.USAGE)
-        owed = told.uploads if told is not None else _journal(mountpoint, state_dir)
+        owed = told.uploads if told is not None else journal()
         _list(owed, told, as_json=as_json)
         return Status.DONE
     if action == "export":
         _expect(words, 2, "export N DEST: the number that list shows, and a file or folder to copy it to")
-        _export(place, mountpoint, state_dir, words[0], Path(words[1]))
+        _export(place, verbs.account(place).uploads if place else journal(), words[0], Path(words[1]))
         return Status.DONE
     _expect(words, 0 if everything else 1, f"{action} N, or {action} --all")
     if place is None:
@@ -87,21 +96,12 @@ def _mount(target: str) -> Path | None:
     return None
 
 
-def _journal(source: str, state_dir: Path | None) -> list[dict[str, Any]]:
+def _journal(settled: Effective) -> list[dict[str, Any]]:
     """What the journal of a repository says that is not mounted."""
-    from assetfs.config import effective, mount_config
-    from assetfs.config.load import MountOptions
+    from assetfs.config import mount_config
     from assetfs.daemon import owed
 
-    given = {} if state_dir is None else {"state_dir": str(state_dir)}
-    settings = effective(source, given=given, environ=_environment())
-    return owed(mount_config(settings, Path("/"), secret="", options=MountOptions({})))
-
-
-def _environment() -> Mapping[str, str]:
-    import os
-
-    return os.environ
+    return owed(mount_config(settled, Path("/"), secret=""))
 
 
 def _find(owed: Sequence[Mapping[str, Any]], number: str) -> Mapping[str, Any]:
@@ -111,10 +111,9 @@ def _find(owed: Sequence[Mapping[str, Any]], number: str) -> Mapping[str, Any]:
     raise Failure(f"there is no upload {number}: list shows those that are owed", Status.USAGE)
 
 
-def _export(place: Path | None, source: str, state_dir: Path | None, word: str, destination: Path) -> None:
+def _export(place: Path | None, owed: Sequence[Mapping[str, Any]], word: str, destination: Path) -> None:
     """Copy the content of one upload to a file, or of a draft to a folder, that does not exist yet."""
     number = _number(word)
-    owed = verbs.account(place).uploads if place is not None else _journal(source, state_dir)
     upload = _find(owed, number)
     target = destination / str(upload["place"]).rpartition("/")[2] if destination.is_dir() else destination
     if place is None and upload.get("missing"):

@@ -11,11 +11,20 @@ from typing import Annotated
 
 import typer
 
+from assetfs.sandbox.options import PROTOCOLS
+
 WRONG_USAGE = 2
 
 
+def _protocols(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    return [name for name in PROTOCOLS if name.startswith(incomplete)]
+
+
 def sandbox(
-    protocol: Annotated[str, typer.Argument(help="Which server: ayon, jama, jdma, midas or sams.")],
+    protocol: Annotated[
+        str, typer.Argument(help="Which server: ayon, jama, jdma, midas or sams.", autocompletion=_protocols)
+    ],
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes any free one.")] = 0,
     data: Annotated[
         Path | None, typer.Option(help="Keep the data here; else a temporary folder is used and removed.")

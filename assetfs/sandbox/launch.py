@@ -25,14 +25,9 @@ from hypercorn.config import Config
 from hypercorn.trio import serve
 
 from assetfs.sandbox.instrument import Front
-from assetfs.sandbox.options import Options, WrongUsage
+from assetfs.sandbox.options import PROTOCOLS, Options, WrongUsage
 from assetfs.sandbox.store import Store
 
-# Each names a module with build(store, options) -> (server, facts), source(url), and PATH of its endpoint; a server for
-# which the source depends on who uses it has source(url) itself. One that
-# listens on more ports says so in MORE_PORTS, and its server takes notice of each in listens(name, url, port). A server
-# that has something to do beside answering does it in work().
-PROTOCOLS = {name: f"assetfs.sandbox.{name}.build" for name in ("ayon", "jama", "jdma", "midas", "sams")}
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -40,7 +35,7 @@ def run(options: Options, announce: Callable[[str], None] = print) -> None:
     """Serve until told to stop. Raises WrongUsage before anything is started."""
     if options.protocol not in PROTOCOLS:
         raise WrongUsage(f"no such protocol: {options.protocol}; there are {', '.join(PROTOCOLS)}")
-    module = importlib.import_module(PROTOCOLS[options.protocol])
+    module = importlib.import_module(f"assetfs.sandbox.{options.protocol}.build")
     listeners = [_bound(options.port)]
     with _folder(options.data) as folder:
         server, facts = module.build(Store(folder), options)

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+PROTOCOLS = "ayon", "jama", "jdma", "midas", "sams"
+"""Each is a folder here with a module `build`: build(store, options) -> (server, facts), source(url), and PATH of its
+endpoint; a server for which the source depends on who uses it has source(url) itself. One that listens on more ports
+says so in MORE_PORTS, and its server takes notice of each in listens(name, url, port). A server that has something to
+do beside answering does it in work()."""
+
 
 class WrongUsage(Exception):
     """The command line asks for something that there is not. The message is one line for its user."""

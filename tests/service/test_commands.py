@@ -184,6 +184,57 @@ def test_completion_is_there_for_three_shells(home: Home, shell: str) -> None:
         assert subprocess.run([program, "-n"], input=script, text=True, capture_output=True).returncode == 0
 
 
+def _with_the_program(home: Home) -> str:
+    """A PATH on which `assetfs` is, with two repositories to complete."""
+    home.config.write_text('[repositories.museum]\nsource = "jama+https://h/"\n[repositories.studio]\nsource = "x"\n')
+    return f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_fish_completes(home: Home) -> None:
+    path = _with_the_program(home)
+
+    lines = "assetfs um", "assetfs mount --cache-s", "assetfs mount mus", "assetfs config s"
+    script = "assetfs completion fish | source; for line in $argv; complete -C $line; end"
+    done = subprocess.run(
+        ["fish", "-c", script, *lines], capture_output=True, text=True, env={**home.environ, "PATH": path}
+    )
+    assert [line.partition("\t")[0] for line in done.stdout.splitlines()] == [
+        "umount",
+        "--cache-size",
+        "museum",
+        "show",
+    ]
+
+
+ZSH = r"""
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell "PS1='' fpath=($1 \$fpath); autoload -Uz compinit; compinit -u -D; bindkey ^I expand-or-complete"
+zpty -w shell "echo rea''dy"
+while zpty -r shell line && [[ $line != *ready* ]]; do :; done
+zpty -w -n shell "assetfs $2"$'\t'
+while zpty -r shell line '*'"$3"'*'; do print -r -- "$line"; exit 0; done
+exit 1
+"""
+"""Types a word and Tab into a new zsh that finds the script in $fpath, and waits for what it becomes."""
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_zsh_completes_at_the_first_tab(home: Home, tmp_path: Path) -> None:
+    path = _with_the_program(home)
+    (tmp_path / "_assetfs").write_text(home.run("completion", "zsh").stdout)
+    for typed, becomes in (("umou", "assetfs umount"), ("mount --cache-s", "--cache-size")):
+        done = subprocess.run(
+            ["zsh", "-f", "-c", ZSH, "zsh", tmp_path, typed, becomes],
+            env={**home.environ, "PATH": path, "TERM": "dumb"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stdout
+
+
 def test_bash_completes_commands_options_and_names(home: Home) -> None:
     home.config.write_text('[repositories.museum]\nsource = "jama+https://h/"\n[repositories.studio]\nsource = "x"\n')
 
