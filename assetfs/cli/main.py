@@ -72,7 +72,7 @@ def _stub() -> None:
 
 
 def application(wanted: str | None, *, everything: bool = False) -> typer.Typer:
-    """The application with one command loaded, or with all of them (shell completion)."""
+    """The application with one command loaded, or with all of them (manual pages)."""
     app = typer.Typer(
         rich_markup_mode="rich",
         no_args_is_help=True,
@@ -93,6 +93,12 @@ def _is_mount_line(arguments: Sequence[str]) -> bool:
     return "-o" in arguments and arguments[0] not in COMMANDS and not arguments[0].startswith("-")
 
 
+def _completing() -> list[str]:
+    """The words of the line that a shell wants completed: it says them in the environment."""
+    line = os.environ.get("_TYPER_COMPLETE_ARGS") or os.environ.get("COMP_WORDS", "")
+    return line.split()[1:] if "_ASSETFS_COMPLETE" in os.environ else []
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status. Says one line on stderr if it fails."""
 
@@ -101,8 +107,8 @@ def main(arguments: Sequence[str]) -> int:
             from assetfs.cli import mount_helper
 
             return mount_helper.main(arguments)
-        wanted = next((word for word in arguments if not word.startswith("-")), None)
-        app = application(wanted, everything="_ASSETFS_COMPLETE" in os.environ)
+        wanted = next((word for word in arguments or _completing() if not word.startswith("-")), None)
+        app = application(wanted)
         return app(list(arguments), prog_name="assetfs", standalone_mode=False) or 0
 
     return guarded(command)

@@ -194,7 +194,7 @@ def _with_the_program(home: Home) -> str:
 def test_fish_completes(home: Home) -> None:
     path = _with_the_program(home)
 
-    lines = "assetfs um", "assetfs mount --cache-s", "assetfs mount mus", "assetfs config s"
+    lines = "assetfs um", "assetfs mount mus", "assetfs config s"
     script = "assetfs completion fish | source; for line in $argv; complete -C $line; end"
     done = subprocess.run(
         ["fish", "-c", script, *lines], capture_output=True, text=True, env={**home.environ, "PATH": path}
