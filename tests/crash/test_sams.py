@@ -6,6 +6,7 @@ Stories of the matrix, told to another server: its database says which contents 
 from __future__ import annotations
 
 import itertools
+import os
 import sqlite3
 import traceback
 from collections.abc import Callable, Iterator
@@ -24,10 +25,13 @@ from tests.crash.rig import Lost, Rig
 from tests.crash.stories import Story, Tree
 from tests.sandboxes import RunningSandbox, start_sandbox
 
-STORIES = (stories.new_file, stories.replaced, stories.atomic, stories.renamed, stories.unlinked)
-POINTS = 4
-"""Deaths per story: on both sides of what the server is asked, and others."""
+ALL = "ASSETFS_CRASH_ALL" in os.environ
+FEW = (stories.new_file, stories.replaced, stories.atomic, stories.renamed, stories.unlinked)
+STORIES = stories.STORIES if ALL else FEW
+POINTS, AGAIN = (10**6, 8) if ALL else (4, 1)
+"""Deaths per story: on both sides of what the server is asked, and others; and second deaths while taking over."""
 AT_ONCE = 4
+TAGS = "user.sams.tag_names"
 _numbers = itertools.count(1)
 
 
@@ -52,6 +56,8 @@ def database(server: RunningSandbox) -> sqlite3.Connection:
 class SamsRig(Rig):
     """A story with a set of its own."""
 
+    attribute = TAGS
+
     def _make_folder(self) -> Any:
         self.world = SamsWorld(self.sandbox)
         return self.world.make_set(self.case)
@@ -69,6 +75,8 @@ class SamsRig(Rig):
             while name in tree:
                 name += " (twice)"
             tree[name] = entry.content or b""
+            if tags := self.world.attributes(entry.id)[TAGS]:
+                tree[f"{name}@{TAGS}"] = "\n".join(sorted(tags)).encode()
         return tree
 
     def _look_at_server(self, tree: Tree) -> None:
@@ -94,31 +102,56 @@ def server() -> Iterator[RunningSandbox]:
 def points(calls: list[str]) -> list[Point]:
     """What the server is asked first, then what the journal writes down, then the rest; each on both sides."""
     names = sorted(dict.fromkeys(calls), key=lambda name: (not name.startswith("the server"), "Journal" not in name))
-    return [Point(name, 1, side) for name in names for side in ("after", "before")][:POINTS]
+    times = {name: {1, calls.count(name)} if ALL else {1} for name in names}
+    return [Point(name, nth, side) for name in names for nth in times[name] for side in ("after", "before")][:POINTS]
 
 
-def told(server: RunningSandbox, make: Callable[[str], Story], home: Path, point: Point) -> str:
+def told(server: RunningSandbox, make: Callable[[str], Story], home: Path, *deaths: Point) -> str:
+    """A story in which the daemon dies at these points, one after the other. Returns what went wrong."""
     case = f"{make.__name__}-{next(_numbers)}"
     try:
         rig = SamsRig(server, make, case, home / case)
-        rig.prove(rig.tell(point))
+        run = rig.tell(deaths[0])
+        for point in deaths[1:]:
+            rig.die_again(point)
+        rig.prove(run)
     except Exception as error:
         detail = "" if isinstance(error, AssertionError) else traceback.format_exc()
-        return f"{make.__name__}: {point}: {error}{detail}"
+        return f"{make.__name__}: {', then '.join(map(str, deaths))}: {error}{detail}"
     return ""
 
 
+def taking_over(server: RunningSandbox, make: Callable[[str], Story], home: Path, first: Point) -> list[Point]:
+    """The points of a daemon that takes over after a death at `first`."""
+    case = f"{make.__name__}-{next(_numbers)}"
+    rig = SamsRig(server, make, case, home / case)
+    rig.tell(first)
+    tally = home / f"{case}.tally"
+    with rig.daemon(tally=tally) as process:
+        rig._settled(process)
+    return points(tally.read_text().splitlines())[:AGAIN]
+
+
+def described(case: str) -> Story:
+    return stories.described(case, TAGS)
+
+
 @pytest.mark.mount
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(3600 if ALL else 300)
 @pytest.mark.parametrize("make", STORIES, ids=lambda make: make.__name__)
 def test_whenever_the_daemon_dies_nothing_is_lost(
     make: Callable[[str], Story], server: RunningSandbox, tmp_path: Path
 ) -> None:
+    make = described if make is stories.described else make
     rig = SamsRig(server, make, f"{make.__name__}-0", tmp_path / "first")
     run = rig.tell(tally=tmp_path / "tally")
     rig.prove(run)
     chosen = points(run.calls)
-    assert any(point.name.startswith("the server") for point in chosen)
+    assert ALL or any(point.name.startswith("the server") for point in chosen)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        failures = [text for text in pool.map(lambda point: told(server, make, tmp_path, point), chosen) if text]
+        once = [pool.submit(told, server, make, tmp_path, point) for point in chosen]
+        [first] = chosen[:1]
+        again = taking_over(server, make, tmp_path, first)
+        twice = [pool.submit(told, server, make, tmp_path, first, second) for second in again]
+        failures = [case.result() for case in (*once, *twice) if case.result()]
     assert not failures, "\n".join(failures)

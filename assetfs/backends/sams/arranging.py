@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import logging
 import mmap
-import random
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from hashlib import new
 from typing import IO, Any
 
 import trio
 
+from assetfs.backends.sams.changing import Changing
 from assetfs.backends.sams.client import Client
 from assetfs.backends.sams.downloads import Downloads
 from assetfs.backends.sams.errors import Stale
 from assetfs.backends.sams.locks import Locks
 from assetfs.backends.sams.nodes import Nodes
-from assetfs.backends.sams.watch import Edit, Watch
 from assetfs.backends.sams.wire import Asset, Destinations, Set, new_id
 from assetfs.backends.sams.writing import TRIES, Writing, check_name, check_size
 from assetfs.repository import (
@@ -39,12 +37,6 @@ from assetfs.repository import (
 
 log = logging.getLogger("assetfs.sams")
 
-PATIENT_TRIES = 12
-"""How often a change of what is known about an asset is made again: two who write at once refuse each other in turn."""
-
-LINKED = frozenset(("state", "set_id"))
-"""Fields that decide on the public link, which the answer to a change leaves out."""
-
 
 class Arranging:
     """Changes of the tree. `destination` is where new sets keep their content, if that was chosen."""
@@ -56,7 +48,7 @@ class Arranging:
         downloads: Downloads,
         writing: Writing,
         locks: Locks,
-        watch: Watch,
+        changing: Changing,
         destination: str | None,
     ) -> None:
         self._client = client
@@ -64,11 +56,9 @@ class Arranging:
         self._downloads = downloads
         self._writing = writing
         self._locks = locks
-        self._watch = watch
+        self._changing = changing
         self._destination = destination
         self._destinations: dict[str, str] | None = None
-        self._turns: dict[str, tuple[trio.Lock, int]] = {}
-        watch.confirm = self.confirm
 
     # ---- sets -----------------------------------------------------------------------------------------------------
 
@@ -134,103 +124,9 @@ class Arranging:
         check_set_name(name)
         if over is not None and over != set_id:
             await self.remove_set(over)
-        return self._nodes.set(await self.change_set(set_id, lambda document: _unless_same(document.name, name)))
-
-    async def change_set(self, set_id: str, decide: Callable[[Set], dict[str, Any]]) -> Set:
-        """PATCH what `decide` says of the document, again where somebody else was faster."""
-        document = self._nodes.sets.get(set_id)
-        asked = document is None
-        for _ in range(TRIES):
-            if document is None:
-                document, asked = await self._client.set(set_id), True
-            try:
-                changes = decide(document)
-            except RepositoryError:
-                if asked:
-                    raise
-                changes = {}
-            if not changes:
-                if asked:
-                    return document
-                document = None  # what was known may be old
-                continue
-            try:
-                return await self._client.change(f"admin/sets/{set_id}", document.etag, changes, Set, "change set")
-            except Stale:
-                document = None
-        raise Unavailable("somebody else keeps changing this set")
+        return self._nodes.set(await self._changing.set(set_id, lambda document: _unless_same(document.name, name)))
 
     # ---- assets ---------------------------------------------------------------------------------------------------
-
-    async def change_asset(self, asset_id: str, decide: Edit, *, exact: bool = False) -> Asset:
-        """PATCH what `decide` says of the record, again where somebody else was faster. It begins with the record that
-        is known; `exact`: one that a search did not tell.
-
-        A change can get lost behind a 200 (4.3): the watch looks at it afterwards, or else this does."""
-        async with self._turn(asset_id):
-            asset = self._client.records.get(asset_id, exact=exact)
-            asked = asset is None
-            for attempt in range(PATIENT_TRIES):
-                if asset is None:
-                    asset, asked = await self._client.asset(asset_id), True
-                try:
-                    changes = decide(asset)
-                    if changes:
-                        self._locks.check(asset)
-                except RepositoryError:
-                    if asked:
-                        raise
-                    changes = {}
-                if not changes:
-                    if asked:
-                        return asset
-                    asset = None  # what was known may be old
-                    continue
-                try:
-                    path = f"produce/assets/{asset_id}"
-                    answer = await self._client.change(path, asset.etag, changes, Asset, "change")
-                except Stale:
-                    asset = None
-                    await stand_back(attempt)
-                    continue
-                if self._watch.listening and not (answer.state == "public" and changes.keys() & LINKED):
-                    self._watch.unsure(answer, decide)
-                    return answer
-                asset = await self._client.asset(asset_id)
-                if asset.etag == answer.etag:
-                    return asset
-                await stand_back(attempt)
-        raise Unavailable("somebody else keeps changing this asset")
-
-    async def confirm(self, asset_id: str, etag: str, decide: Edit) -> Asset | None:
-        """Look whether a change that was answered with `etag` was stored, and make it again where it was not. Returns
-        the record; None where another change of ours went out since, which had the first one's etag."""
-        async with self._turn(asset_id):
-            records = self._client.records
-            if not records.is_last(asset_id, etag):
-                return None
-            now = await self._client.asset(asset_id)
-            if not records.is_last(asset_id, etag):
-                return None
-            if now.etag == etag or not decide(now):
-                return now
-        log.warning("%s: a change was answered and not stored: it is made again", asset_id)
-        return await self.change_asset(asset_id, decide)
-
-    @asynccontextmanager
-    async def _turn(self, asset_id: str) -> AsyncIterator[None]:
-        """One change of an asset after the other: two at once would refuse each other."""
-        lock, waiting = self._turns.get(asset_id, (trio.Lock(), 0))
-        self._turns[asset_id] = (lock, waiting + 1)
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, waiting = self._turns[asset_id]
-            if waiting == 1:
-                del self._turns[asset_id]
-            else:
-                self._turns[asset_id] = (lock, waiting - 1)
 
     async def place(self, asset: Asset, target: Set, name: str, over: Node | None) -> Node:
         """An asset under another name, in this set or another. See `Repository.rename` and `move`."""
@@ -245,7 +141,7 @@ class Arranging:
         if target.destination_name != source.destination_name:
             return await self._carry(asset, target, name)
         check_size(target, asset.length)
-        return await self._nodes.described(await self.change_asset(asset.id, _Placing(target, name)))
+        return await self._nodes.described(await self._changing.asset(asset.id, _Placing(target, name)))
 
     async def _check_free(self, asset: Asset, target: Set, name: str) -> None:
         try:
@@ -281,7 +177,7 @@ class Arranging:
         if now.set_id != target.id:
             raise Unavailable("the server lost the move")
         if now.renditions:
-            now = await self.change_asset(asset.id, lambda one: {"renditions": []} if one.renditions else {})
+            now = await self._changing.asset(asset.id, lambda one: {"renditions": []} if one.renditions else {})
         return await self._nodes.described(now)
 
     async def _downloaded(self, asset: Asset, file: IO[bytes]) -> _Local:
@@ -292,7 +188,7 @@ class Arranging:
 
     async def remove_asset(self, asset_id: str) -> None:
         """Delete an asset. Raises NotFound: the server itself says nothing about what is not there."""
-        async with self._turn(asset_id):
+        async with self._changing.turn(asset_id):
             asset = self._client.records.get(asset_id)
             for _ in range(TRIES):
                 asset = asset or await self._client.asset(asset_id)
@@ -309,11 +205,6 @@ class Arranging:
                 self._client.records.forget(asset_id)
                 return
         raise Unavailable("somebody else keeps changing this asset")
-
-
-async def stand_back(attempt: int) -> None:
-    """Let the other one through: a while by chance, longer each time, up to 0.3 s."""
-    await trio.sleep(random.uniform(0, min(0.01 * 2**attempt, 0.3)))
 
 
 def check_set_name(name: str) -> None:

@@ -139,6 +139,12 @@ class Renditions:
         asset = await self._client.asset(number_of("a" + head[1:], "a"))
         return wished(asset, which) if head[:1] == WISHED else picture(asset, _of(asset, which))
 
+    async def folder(self, node: NodeId, *, creating: bool) -> Node:
+        """`.renditions`, or the folder of one size in it. Raises NotFound where the set is gone."""
+        set_id, size = place(node)
+        await self._client.set(set_id)
+        return shelf(set_id, size, creating=creating) if size else top(set_id, creating=creating)
+
     async def children(self, folder: NodeId, *, creating: bool) -> list[Node]:
         """What is in `.renditions`, or in the folder of one size in it."""
         set_id, size = place(folder)

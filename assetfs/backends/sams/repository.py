@@ -16,6 +16,7 @@ from assetfs.backends import Address
 from assetfs.backends.sams import POLL, attributes, edits, renditions, shelves
 from assetfs.backends.sams.arranging import Arranging, check_set_name
 from assetfs.backends.sams.bundles import MOST
+from assetfs.backends.sams.changing import Changing
 from assetfs.backends.sams.client import Client
 from assetfs.backends.sams.downloads import Downloads
 from assetfs.backends.sams.finding import Finding
@@ -105,13 +106,14 @@ class SamsRepository(Repository):
         self._watch = Watch(self._client, self._nodes, poll)
         self._nodes.watched = lambda: self._watch.current
         self._together = Together(self._client)
+        self._changing = Changing(self._client, self._nodes, self._locks, self._watch)
         self._arranging = Arranging(
             self._client,
             self._nodes,
             self._downloads,
             self._writing,
             self._locks,
-            self._watch,
+            self._changing,
             address.options.get("destination"),
         )
         self._new_extra = bool(address.options.get("new_extra"))
@@ -222,12 +224,7 @@ class SamsRepository(Repository):
         if node[:1] in shelves.BY or node[:1] == shelves.LINK:
             return await shelves.stat(self._client, node)
         if node[:1] == "v":
-            set_id, size = renditions.place(node)
-            await self._client.set(set_id)
-            creating = self._creating
-            return (
-                renditions.shelf(set_id, size, creating=creating) if size else renditions.top(set_id, creating=creating)
-            )
+            return await self._renditions.folder(node, creating=self._creating)
         if node[:1] == "s":
             return self._nodes.set(await self._client.set(number_of(node, "s")))
         return await self._nodes.described(await self._client.asset(number_of(node, "a")))
@@ -380,13 +377,13 @@ class SamsRepository(Repository):
         wished = edits.parsed(changes, of_set=node.kind is Kind.FOLDER)
         if node.kind is Kind.FOLDER:
             number = number_of(node.id, "s")
-            document = await self._arranging.change_set(number, lambda one: edits.set_changes(one, wished))
+            document = await self._changing.set(number, lambda one: edits.set_changes(one, wished))
             self._nodes.sets[number] = document
             return await self._of_set(document)
         number = number_of(node.id, "a")
         edit = edits.Edit(wished, self._finding.codes.get, new_extra=self._new_extra)
         await self._finding.learn_codes(edit.new_names, self._client.records.get(number))
-        asset = await self._arranging.change_asset(number, edit, exact=edit.needs_exact)
+        asset = await self._changing.asset(number, edit, exact=edit.needs_exact)
         return attributes.of_asset(asset)
 
     async def _of_set(self, document: Set) -> Metadata:

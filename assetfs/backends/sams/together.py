@@ -17,10 +17,10 @@ from assetfs.backends.sams.client import PAGE, Client
 from assetfs.backends.sams.nodes import ROOT
 from assetfs.backends.sams.wire import Asset
 
-SOON = 5.0
-"""Seconds between two listings that belong to one walk, and for which what was brought is good."""
-CERTAIN = 30.0
-"""Seconds for which sets that the root has listed are taken to be there."""
+SOON = 10.0
+"""Seconds between two listings that belong to one walk."""
+GOOD = 30.0
+"""Seconds for which what was brought is good, and sets that the root has listed are taken to be there."""
 CLICKS = 2
 """Sets that somebody may open within a moment without going through all of them."""
 
@@ -69,13 +69,13 @@ class Together:
     @property
     def current(self) -> bool:
         """Whether the root was listed so lately that the sets which it has named are taken to be there."""
-        return trio.current_time() - self._seen.get(ROOT, float("-inf")) <= CERTAIN
+        return trio.current_time() - self._seen.get(ROOT, float("-inf")) <= GOOD
 
     async def pages(self, set_id: str) -> AsyncIterator[tuple[list[Asset], int | None]]:
         """The assets of a set, in pages, with the set's total where that is known."""
         now, moment = trio.current_time(), self._client.records.news
         walking = self._walking(set_id, now)
-        self._stretches = [one for one in self._stretches if one.moment == moment and now - one.at <= SOON]
+        self._stretches = [one for one in self._stretches if one.moment == moment and now - one.at <= GOOD]
         stretch = next((one for one in self._stretches if one.has(set_id)), None)
         if stretch is None and not walking:
             async for assets, total in self._client.walk({"term": {"set_id": set_id}}, ["_media_id"]):

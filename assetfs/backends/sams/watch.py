@@ -4,8 +4,9 @@ A round costs two requests while nothing happens: the sets, and one count of all
 of each. Where that moved, what was changed since the last round is read. Deletions leave no trace but in the counts:
 a set that was listed, and has another number of assets than names are known of it, is to be listed again.
 
-What we changed ourselves is known by its etag and is not told. And it is looked at once more, in the record itself and
-not in the index: the server may have answered 200 and stored nothing (4.3); then the change is made again.
+What we changed ourselves is known by its etag and is not told. And it is looked at once more, because the server may
+have answered 200 and stored nothing (4.3); then the change is made again. The index is filled from the record after the
+record was written: so of many changes one search tells which were stored, and the others are looked at in the record.
 """
 
 from __future__ import annotations
@@ -167,6 +168,10 @@ class Watch:
 
     async def _confirm(self) -> AsyncIterator[Change]:
         self._hurry = trio.Event()
+        if len(self._unsure) > 1:
+            for asset in await self._client.assets(list(self._unsure), "confirm"):
+                if self._unsure.get(asset.id, ("",))[0] == asset.etag:
+                    del self._unsure[asset.id]
         while self._unsure:
             asset_id, (etag, edit) = next(iter(self._unsure.items()))
             try:
