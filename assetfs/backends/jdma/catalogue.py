@@ -25,6 +25,9 @@ log = logging.getLogger("assetfs.jdma")
 
 KEPT = 2_000_000
 """Files of batches in memory, some 600 bytes each; the others are read from the journal again."""
+PROBED = 300.0
+"""Seconds for which it is known whether there is a workspace of some name."""
+LONGEST_WORKSPACE = 1024
 SMALL = 2_000
 """Files from which a tree is made in a thread."""
 
@@ -54,6 +57,8 @@ class Catalogue:
         self._outdated = float("-inf")
         """Lists that were begun before are not to be believed."""
         self._listing = trio.Lock()
+        self._probed: dict[str, tuple[float, bool]] = {}
+        """When a name was asked for, and whether there is such a workspace."""
         self._trees: LRUCache[int, Tree] = LRUCache(KEPT, getsizeof=lambda tree: len(tree.rows) + 1)
         self._unsettled: dict[int, tuple[float, Tree]] = {}
         """Trees of batches that are not on storage, for a while."""
@@ -125,6 +130,28 @@ class Catalogue:
     def stale(self) -> None:
         """The next who asks gets a new list, and not one that is on its way."""
         self._listed, self._outdated = float("-inf"), self._clock()
+
+    async def has(self, workspace: str) -> bool:
+        """Whether there is such a workspace; asked for once in a while where it is none that we show. Raises Forbidden
+        where everybody's batches are wanted, and we are no member."""
+        if workspace in await self.workspaces():
+            return True
+        if len(workspace) > LONGEST_WORKSPACE or not workspace.isprintable():
+            return False
+        at, there = self._probed.get(workspace, (float("-inf"), False))
+        if self._clock() - at <= PROBED:
+            return there
+        try:
+            await self._client.batches(workspace, everybodys=self._everybody)
+        except NotFound:
+            there = False
+        else:
+            there = True
+            if self._everybody:
+                self._configured = (*self._configured, workspace)
+                self.stale()
+        self._probed[workspace] = (self._clock(), there)
+        return there
 
     async def workspaces(self) -> list[str]:
         """Their names: the configured ones, and those that batches are in."""

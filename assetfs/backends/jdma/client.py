@@ -82,9 +82,12 @@ class Client:
         answer = await self._transport.request("GET", f"{PREFIX}list_backends/", label="storages", repeatable=True)
         return await _decoded(answer, dict[str, str], "storages")
 
-    async def batches(self, workspace: str | None = None) -> list[Batch]:
-        """Our own batches; with a workspace, everybody's in it. Raises NotFound, Forbidden."""
-        return (await self._get("migration/", Batches, "batches", _everybodys(workspace))).migrations
+    async def batches(self, workspace: str | None = None, *, everybodys: bool = True) -> list[Batch]:
+        """Our own batches; with a workspace, everybody's in it, or only our own. Raises NotFound, Forbidden."""
+        parameters = _everybodys(workspace)
+        if not everybodys:
+            parameters.pop("filter", None)
+        return (await self._get("migration/", Batches, "batches", parameters)).migrations
 
     async def batch(self, number: int) -> Batch:
         """One batch, with what lists leave out."""

@@ -15,6 +15,7 @@ from assetfs.backends.jdma.engine import Engine
 from assetfs.backends.jdma.journal import Journal
 from assetfs.backends.jdma.leftovers import Leftovers
 from assetfs.backends.jdma.nodes import Nodes
+from assetfs.backends.jdma.originals import Originals
 from assetfs.backends.jdma.recalls import Recalls
 from assetfs.backends.jdma.retrieving import Retrieving
 from assetfs.backends.jdma.settings import Account, Settings
@@ -92,6 +93,7 @@ class Parts:
             recalls,
             Retrieving(client, stage, journal, pause=settings.poll_min),
             leftovers,
+            Originals(stage, journal, wanted=settings.use_originals),
             time.monotonic,
             parallel=settings.recall_parallel,
             limit=settings.stage_max_bytes,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from assetfs.backends.jdma.journal import Retrieval
+from assetfs.backends.jdma.journal import ORIGINALS, Retrieval
 from assetfs.backends.jdma.stage import Stage, beneath
 from assetfs.repository import LocalContent, NotFound
 
@@ -25,7 +25,7 @@ log = logging.getLogger("assetfs.jdma")
 
 
 class Copy(msgspec.Struct, gc=False):
-    """One copy. `target` is the folder that it lies in, below the stage."""
+    """One copy. `target` is the folder that it lies in, below the stage, or ORIGINALS."""
 
     pk: int
     batch: int
@@ -35,6 +35,11 @@ class Copy(msgspec.Struct, gc=False):
     size: int
     seen: tuple[int, int]
     used: float
+
+    @property
+    def original(self) -> bool:
+        """Somebody's own file, which is in the stage only by chance, if at all, and is not ours to remove."""
+        return self.target == ORIGINALS
 
 
 class Copies:
@@ -80,13 +85,13 @@ class Copies:
     def add(self, copy: Copy) -> None:
         self.drop(copy.pk)
         self._copies[copy.pk] = copy
-        self.bytes += copy.size
+        self.bytes += 0 if copy.original else copy.size
 
     def drop(self, pk: int) -> Copy | None:
         """It is not online any more."""
         copy = self._copies.pop(pk, None)
         if copy is not None:
-            self.bytes -= copy.size
+            self.bytes -= 0 if copy.original else copy.size
         return copy
 
     def of_batch(self, batch: int) -> list[Copy]:
@@ -116,7 +121,9 @@ class Copies:
 
     def remove(self, copy: Copy) -> bool:
         """Remove a copy's file, and the folders that are empty then. False: somebody has it open, or may not be
-        hindered from keeping it."""
+        hindered from keeping it. Of an original there is nothing to remove."""
+        if copy.original:
+            return True
         try:
             with beneath(self.place(copy), copy.relative.split("/")) as handle:
                 if is_open(handle):

@@ -16,6 +16,7 @@ from assetfs.backends.jdma.catalogue import Catalogue
 from assetfs.backends.jdma.client import Client
 from assetfs.backends.jdma.journal import Journal, Retrieval, State
 from assetfs.backends.jdma.leftovers import Leftovers
+from assetfs.backends.jdma.originals import Originals
 from assetfs.backends.jdma.recalls import Recalls
 from assetfs.backends.jdma.retrieving import Lost, Retrieving
 from assetfs.backends.jdma.stage import Stage
@@ -49,6 +50,7 @@ class Engine:
         recalls: Recalls,
         retrieving: Retrieving,
         leftovers: Leftovers,
+        originals: Originals,
         clock: Callable[[], float],
         *,
         parallel: int,
@@ -63,6 +65,7 @@ class Engine:
         self._recalls = recalls
         self._retrieving = retrieving
         self._leftovers = leftovers
+        self._originals = originals
         self._verifying = Verifying(stage, journal)
         self._clock = clock
         self._parallel = parallel
@@ -94,6 +97,9 @@ class Engine:
         self._retrieving.bases = self._journal.bases()
         strays = self._stage.targets()
         for record in self._journal.retrievals():
+            if record.original and not self._originals.wanted:
+                self._journal.remove(record)
+                continue
             if record.request is not None:
                 self._retrieving.known.add(record.request)
             if record.state is State.SENDING:
@@ -109,7 +115,7 @@ class Engine:
 
     def _clean(self, record: Retrieval) -> None:
         """Nothing of a retrieval is of use any more. Blocks."""
-        if record.stray or self._stage.remove(self._stage.local / record.target):
+        if record.stray or record.original or self._stage.remove(self._stage.local / record.target):
             self._journal.remove(record)
 
     # ---- requests that others wait for ----------------------------------------------------------------------------
@@ -201,6 +207,12 @@ class Engine:
             batch = await self._catalogue.batch(number)
             tree = await self._catalogue.tree(batch)
             rows = [tree.rows[pk] for pk in taken if pk in tree.rows and pk not in self._recalls.copies]
+            here = await trio.to_thread.run_sync(self._originals.look, number, rows)
+            if here is not None:
+                self._recalls.flies(here)
+                found = {item.pk for item in here.items}
+                rows = [row for row in rows if row.file.pk not in found]
+                taken = [row.file.pk for row in rows]
             part = self._retrieving.portion(tree, rows)
             if not part:
                 self._recalls.put_back(number, [], 0)
@@ -225,11 +237,8 @@ class Engine:
             raise
         else:
             self._recalls.flies(record)
-            sent = {row.file.pk for row in part}
-            rest = [pk for pk in taken if pk not in sent and pk in tree.rows and pk not in self._recalls.copies]
-            if rest:
-                self._recalls.wants.put_back(number, rest, self._clock())
-            self.moved(number, *sent)
+            self._recalls.put_back(number, [row.file.pk for row in rows[len(part) :]], self._clock())
+            self.moved(number, *(row.file.pk for row in part))
             self.hurry()
 
     def _give_up(self, number: int, files: list[int], reason: RepositoryError) -> None:
@@ -256,7 +265,7 @@ class Engine:
         for copy in self._recalls.copies.oldest(self.pins):
             if gone >= size:
                 break
-            if only is not None and copy.pk not in only:
+            if copy.pk not in only if only is not None else copy.original:
                 continue
             if await trio.to_thread.run_sync(self._recalls.copies.remove, copy):
                 self._recalls.copies.drop(copy.pk)
@@ -346,7 +355,10 @@ class Engine:
             error = ProtocolViolation(item.failure or record.failure) if item.seen is None else None
             if error is not None:
                 log.warning("batch %d, %s: %s", record.batch, item.path, error)
-            self._recalls.came(item.pk, None if record.stray else error)
+            self._recalls.came(item.pk, None if record.stray or record.original else error)
+        if record.original and (others := [item.pk for item in checked if item.seen is None]):
+            self._originals.refuse(others)
+            self._recalls.wants.add(record.batch, others, self._clock(), explicit=True)
         self.moved(record.batch, *(item.pk for item in checked))
         if record.state is not State.ARRIVED:
             self._recalls.landed(record)

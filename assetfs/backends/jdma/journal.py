@@ -25,6 +25,10 @@ log = logging.getLogger("assetfs.jdma")
 T = TypeVar("T")
 
 
+ORIGINALS = "/"
+"""The target of a record of files that are read where they were put from: never to be removed."""
+
+
 class State(enum.Enum):
     """Where a retrieval is."""
 
@@ -67,7 +71,7 @@ class Retrieval(msgspec.Struct, kw_only=True):
     key: str
     batch: int
     target: str
-    """The folder that it goes to, below the stage: in `get/`, or a draft's own in `drafts/`."""
+    """The folder that it goes to, below the stage: in `get/`, or a draft's own in `drafts/`; or ORIGINALS."""
     items: list[Item]
     after: int
     """The newest request of ours that the server had before this one was sent."""
@@ -83,6 +87,11 @@ class Retrieval(msgspec.Struct, kw_only=True):
     failure: str = ""
     stray: bool = False
     """Found on the disk, without a record: nobody has asked for it, as far as we know."""
+
+    @property
+    def original(self) -> bool:
+        """Nothing was brought: the files are where they were."""
+        return self.target == ORIGINALS
 
     def step(self, state: State) -> None:
         """Go on to another state; one that the table does not have is a fault of ours."""

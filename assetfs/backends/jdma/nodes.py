@@ -53,7 +53,8 @@ class Nodes:
         self._stage = stage
 
     def root(self) -> Node:
-        return Node(id=ROOT, kind=Kind.FOLDER, name="", rights=Rights.READ | Rights.ANNOTATE)
+        """Workspaces that nothing is known of answer to their names, too: the server does not list them."""
+        return Node(id=ROOT, kind=Kind.FOLDER, name="", rights=Rights.READ | Rights.ANNOTATE, open_ended=True)
 
     def workspace(self, name: str) -> Node:
         return Node(id=f"w:{name}", kind=Kind.FOLDER, name=name, label=name)

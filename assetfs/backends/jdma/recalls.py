@@ -178,16 +178,17 @@ class Recalls:
         return taken
 
     def put_back(self, batch: int, files: Sequence[int], due: float) -> None:
-        """They could not be asked for now."""
+        """The rest of what was taken cannot be asked for now, or need not be."""
         self._taken.pop(batch, None)
         if files:
             self.wants.put_back(batch, files, due)
 
     def flies(self, record: Retrieval) -> None:
-        """The server has taken the request."""
-        self._taken.pop(record.batch, None)
+        """The server has taken the request, or the files are here to be checked."""
+        numbers = [item.pk for item in record.items]
+        self._taken.get(record.batch, set()).difference_update(numbers)
         self.flying[record.key] = record
-        self._flying.update(dict.fromkeys((item.pk for item in record.items), record.key))
+        self._flying.update(dict.fromkeys(numbers, record.key))
 
     def came(self, pk: int, error: RepositoryError | None) -> None:
         """A file is here, or will not come. Whoever waits for it is told."""

@@ -73,6 +73,7 @@ class JdmaRepository(Repository):
             set_metadata=True,
             changes=True,
             locate=True,
+            hidden=True,
             usage=self._settings.stage is not None,
             recall=True,
             recall_policy=self._settings.recall,
@@ -125,8 +126,8 @@ class JdmaRepository(Repository):
 
     async def _shown(self, workspace: str) -> list[Batch]:
         """The batches of a workspace, but for those that are drafts still. Raises NotFound."""
-        if workspace not in await self._catalogue.workspaces():
-            raise NotFound("there is no such workspace, or nothing of ours in it")
+        if not await self._catalogue.has(workspace):
+            raise NotFound("there is no such workspace")
         hidden = self._disk.commits.unfinished if self._disk is not None else set()
         batches = (await self._catalogue.batches()).values()
         return [one for one in batches if one.workspace == workspace and one.id not in hidden]
@@ -141,8 +142,8 @@ class JdmaRepository(Repository):
             return self._nodes.root()
         workspace = workspace_of(node)
         if workspace is not None:
-            if workspace not in await self._catalogue.workspaces():
-                raise NotFound("there is no such workspace, or nothing of ours in it")
+            if not await self._catalogue.has(workspace):
+                raise NotFound("there is no such workspace")
             return self._nodes.workspace(workspace)
         place = place_of(node)
         batch = await self._batch(place.batch)
@@ -157,6 +158,11 @@ class JdmaRepository(Repository):
             raise NotFound("there is no such file in the batch")
         await self._still_there(place.file)
         return self._nodes.file(batch, tree.rows[place.file])
+
+    async def hidden(self, folder: Node, name: str) -> Node:
+        if folder.id == ROOT and not name.startswith((".", "@")) and await self._catalogue.has(name):
+            return self._nodes.workspace(name)
+        raise NotFound("there is no such workspace, and nothing else that is not listed")
 
     async def _still_there(self, pk: int) -> None:
         """Look at a file's copy, if it has one: others may write to the shared disk."""

@@ -81,6 +81,7 @@ OPTIONS = (
     Option("recall_wait", float, 3600.0, "How long a reader waits at most.", _seconds),
     Option("recall_window", float, 3.0, "How long wishes are gathered for one request.", _seconds),
     Option("recall_parallel", int, 4, "Retrievals at a time."),
+    Option("use_originals", bool, False, "Files that are still where they were put from, unchanged, are read there."),
     Option("recall_foreign", bool, False, "Opening files of other people's batches brings them, too."),
     Option("auto_recall_files", int, 100, "Files that opening may bring within an hour; attributes may bring more."),
     Option("auto_recall_bytes", int, 10 << 30, "Bytes that opening may bring within an hour.", _size),
@@ -107,6 +108,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     recall_wait: float = 3600.0
     recall_window: float = 3.0
     recall_parallel: int = 4
+    use_originals: bool = False
     recall_foreign: bool = False
     auto_recall_files: int = 100
     auto_recall_bytes: int = 10 << 30

@@ -111,6 +111,13 @@ class Stage:
             raise ProtocolViolation("a path over a symbolic link was about to be named to the server")
         return f"{self.server}/{relative}"
 
+    def local_path(self, path: str) -> str | None:
+        """Where we see what the server calls so; None where that cannot be told."""
+        if self.server == str(self.local):
+            return path
+        below = path.removeprefix(f"{self.server}/")
+        return f"{self.local}/{below}" if below != path else None
+
     def new_target(self, batch: int) -> Path:
         """A place for a retrieval, that does not exist: one that exists would be given away by the server."""
         while True:

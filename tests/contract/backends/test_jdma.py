@@ -46,8 +46,9 @@ def journal(stage: Path) -> list[Retrieval]:
 async def test_workspaces_batches_folders_and_files(service: Service, stage: Path) -> None:
     number = service.upload(DATA, "first run")
     async with service.opened(stage) as repository:
-        (workspace,) = [node async for page in repository.children(await repository.root()) for node in page.nodes]
-        assert workspace.name == service.workspace
+        root = await repository.root()
+        shown = {node.name: node async for page in repository.children(root) for node in page.nodes}
+        workspace = shown[service.workspace]
         batches = {node.id: node async for page in repository.children(workspace) for node in page.nodes}
         batch = batches[f"b{number}"]
         assert batch.name == "first run"
@@ -239,7 +240,7 @@ async def test_deletion_is_only_by_the_batchs_own_number(service: Service, stage
     async with service.opened(stage) as repository:
         batch = await repository.stat(f"b{number}")
         file = (await files(repository, number))["a.txt"]
-        for value in (b"", b"1", b"yes", str(number + 1).encode(), f" {number}".encode()):
+        for value in (b"", b"0", b"yes", str(number + 1).encode(), f" {number}".encode()):
             with pytest.raises(ValueRejected):
                 await repository.perform(batch, "user.jdma.delete", value)
         with pytest.raises(Unsupported):
@@ -559,3 +560,104 @@ async def test_a_request_that_the_server_has_forgotten_is_judged_by_the_disk(ser
         with trio.fail_after(30):
             await files(repository, number)
             assert content(await repository.recalled(node)) == DATA["a.txt"]
+
+
+# ---- originals ----------------------------------------------------------------------------------------------------
+
+
+def sources(service: Service, number: int) -> dict[str, Path]:
+    """Where the files of a batch were put from."""
+    paths = [Path(path) for path in service.files(number)]
+    base = os.path.commonpath([path.parent for path in paths])
+    return {str(path.relative_to(base)): path for path in paths}
+
+
+async def test_originals_that_are_still_there_are_read_in_place_and_others_are_brought(
+    service: Service, stage: Path
+) -> None:
+    number = service.upload(DATA, "originals")
+    places = sources(service, number)
+    places["sub/b.bin"].write_bytes(os.urandom(len(DATA["sub/b.bin"])))
+    async with service.opened(stage, use_originals=True) as repository:
+        found = await files(repository, number)
+        await repository.recall(list(found.values()), explicit=True)
+        with trio.fail_after(30):
+            for path in ("a.txt", "sub/deep/c.txt", "sub/b.bin"):
+                assert content(await repository.recalled(found[path])) == DATA[path]
+        node = await repository.stat(found["a.txt"].id)
+        assert node.local is not None
+        assert (node.local.root / node.local.relative) == places["a.txt"]
+        assert (await fetched(repository, node)).content == DATA["a.txt"]
+        assert service.posts("GET") == 1
+        (record,) = [one for one in journal(stage) if one.request]
+        assert [item.path for item in record.items] == [str(places["sub/b.bin"])], "only what is not there is brought"
+    async with service.opened(stage, use_originals=True) as repository:
+        assert (await files(repository, number))["a.txt"].availability is Availability.ONLINE
+        places["a.txt"].write_bytes(b"omega\n")
+        assert (await repository.stat(found["a.txt"].id)).availability is Availability.OFFLINE, "it was changed"
+        await repository.recall([found["a.txt"]])
+        with trio.fail_after(30):
+            assert content(await repository.recalled(found["a.txt"])) == DATA["a.txt"]
+        assert service.posts("GET") == 2
+        await repository.perform(await repository.stat(f"b{number}"), "user.jdma.evict", b"1")
+        assert (await repository.stat(found["sub/deep/c.txt"].id)).availability is Availability.OFFLINE
+    assert places["sub/deep/c.txt"].read_bytes() == DATA["sub/deep/c.txt"], "not ours to remove"
+    assert places["a.txt"].read_bytes() == b"omega\n"
+    assert os.listdir(stage / "get") == []
+
+
+async def test_originals_are_not_used_unless_it_is_said(service: Service, stage: Path) -> None:
+    number = service.upload(DATA)
+    async with service.opened(stage, use_originals=True) as repository:
+        node = (await files(repository, number))["a.txt"]
+        await repository.recall([node])
+        with trio.fail_after(30):
+            await repository.recalled(node)
+    async with service.opened(stage) as repository:
+        assert (await files(repository, number))["a.txt"].availability is Availability.OFFLINE
+        await repository.recall([node])
+        with trio.fail_after(30):
+            here = await repository.recalled(node)
+        assert here.local is not None
+        assert here.local.root.parent == stage / "get"
+    assert service.posts("GET") == 1
+
+
+# ---- workspaces that nothing is known of --------------------------------------------------------------------------
+
+
+async def test_a_workspace_without_batches_of_ours_answers_to_its_name(service: Service, stage: Path) -> None:
+    other = service.server.info["other"]
+    async with service.opened(stage) as repository:
+        root = await repository.root()
+        assert root.open_ended
+        shown = [node.name async for page in repository.children(root) for node in page.nodes]
+        assert other not in shown
+        service.server.forget()
+        found = await repository.hidden(root, other)
+        assert (found.id, found.name) == (f"w:{other}", other)
+        assert [page.nodes async for page in repository.children(found)] == [[]]
+        assert await repository.stat(found.id) == found
+        assert repository.drafts_in(found, "new")
+        for _ in range(2):
+            with pytest.raises(NotFound):
+                await repository.hidden(root, "nowhere")
+        assert service.server.requests()["kinds"] == {"GET migration": 2}, "once for each name, for a while"
+        service.server.forget()
+        for name in (".git", "@eaDir", "x" * 2000, "line\nbreak"):
+            with pytest.raises(NotFound):
+                await repository.hidden(root, name)
+        with pytest.raises(NotFound):
+            await repository.hidden(found, "batch-1")
+        assert service.total() == 0
+
+
+async def test_everybodys_batches_of_a_workspace_by_its_name(service: Service, stage: Path) -> None:
+    number = service.upload(DATA)
+    async with service.opened(stage, scope="workspace") as repository:
+        root = await repository.root()
+        assert [page.nodes async for page in repository.children(root)] == [[]]
+        found = await repository.hidden(root, service.workspace)
+        assert f"b{number}" in {node.id async for page in repository.children(found) for node in page.nodes}
+        with pytest.raises(Forbidden):
+            await repository.hidden(root, service.server.info["other"])

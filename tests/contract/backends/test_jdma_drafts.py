@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ from assetfs.repository import (
     ValueRejected,
 )
 from tests.contract.doubles import Book, Broken
-from tests.jdma import below, named
+from tests.jdma import below, books, named
 from tests.jdma_service import Service, content, files
 
 DATA = {"a.txt": b"alpha\n", "sub/b.bin": os.urandom(70_000), "sub/empty": b"", "na me é.txt": b"odd\n"}
@@ -362,3 +363,39 @@ async def test_a_clone_that_was_never_finished_is_removed_at_the_next_start(serv
     async with service.opened(stage):
         await cleared(stage)
     assert below(draft.path) == DATA
+
+
+# ---- the object store, which takes and never ends -----------------------------------------------------------------
+
+
+async def test_an_object_store_is_asked_with_its_keys_and_what_hangs_there_stays_a_draft(
+    service: Service, stage: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = {"access_key": "AK-hunter2", "secret_key": "SK-hunter2"}
+    account = tmp_path / "jdma.json"
+    account.write_text(json.dumps({"version": "1", "storage": {"objectstore": {"required_credentials": keys}}}))
+    account.chmod(0o600)
+    buckets = Node(id=f"w:{service.server.info['buckets']}", kind=Kind.FOLDER, name="")
+    async with service.opened(stage) as repository:
+        with pytest.raises(ValueRejected, match="credentials_file"):
+            await repository.commit_draft(drafted(repository, service), buckets, "run", b"put:objectstore", Book())
+    async with service.opened(stage, credentials_file=account) as repository:
+        draft, book = drafted(repository, service), Book()
+        with pytest.raises(ValueRejected, match="storage"):
+            await repository.commit_draft(draft, await place(repository, service), "run", b"put:objectstore", Book())
+        await repository.commit_draft(draft, buckets, "run", b"put:objectstore", book)
+        request = book.state["request"]
+        assert service.settled(request) == 5, "it waits for a comparison that never comes"
+        with pytest.raises(NotFound):
+            await repository.stat(f"b{book.state['batch']}")
+        assert service.ask("migration/", migration_id=book.state["batch"])["storage"] == "objectstore"
+        credentials = {"access_key": "a", "secret_key": "s"}
+        service.post(
+            "DELETE", migration_id=book.state["batch"], storage="objectstore", credentials=credentials
+        ).raise_for_status()
+        with trio.fail_after(30), pytest.raises(ValueRejected, match="given up or deleted"):
+            await repository.finish_draft(draft, buckets, "run", book)
+        assert below(draft.path) == DATA
+    assert "hunter2" not in caplog.text
+    ((sent,),) = books(service.server, "SELECT credentials FROM request WHERE id = ?", request)
+    assert json.loads(sent) == {name: len(value) for name, value in keys.items()}
