@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from assetfs.repository import Node, Repository
+from assetfs.repository import Node, RecallPolicy, Repository
 from tests.contract.backends.ayon import Versions, Workfiles
 from tests.contract.backends.depot import DepotWorld
 from tests.contract.backends.jama import JamaWorld
@@ -129,7 +129,8 @@ async def repository(world: World, nursery: trio.Nursery) -> AsyncIterator[Repos
     """Connected; where content is recalled, with the task that a mount runs for it."""
     opened = world.open()
     await opened.connect()
-    if opened.capabilities.recall and opened.capabilities.changes:
+    recalls = opened.capabilities.recall and opened.capabilities.recall_policy is not RecallPolicy.MANUAL
+    if recalls and opened.capabilities.changes:
         nursery.start_soon(_listen, opened)
     yield opened
     await opened.close()

@@ -148,12 +148,29 @@ class Arranging:
         if ref.what not in ("folder", *CONTENTS):
             raise Forbidden("this cannot be removed")
         row_ = await self._studio.row(ref)
+        below: list[Representation] = []
         if ref.what == "folder" or not self._studio.choices.recursive_delete:
             await self._check_empty(ref)
+        else:
+            below = await self._below(ref)
         path = of_project(ref.project, f"{ref.what}s", ref.id)
         await self._studio.client.send("DELETE", path, f"remove {ref.what}", repeatable=False)
         parents = [getattr(row_, by, None) for by in ("folder_id", "product_id")]
         self._studio.changed(ref.what, ref.project, ref.id, parents)
+        for one in below:  # the server keeps the bytes of what it deletes
+            await self._remove_bytes(ref.project, one, [file.id for file in one.files], [f.path for f in one.files])
+
+    async def _below(self, ref: Ref) -> list[Representation]:
+        """The representations in a product or a version, inactive ones, too."""
+        if ref.what not in ("product", "version"):
+            return []
+        versions, ask = [ref.id], self._studio.client.lists
+        if ref.what == "product":
+            asked = Ask("versions", {"productIds": [ref.id]}, "id productId version", 5_000)
+            versions = [edge.node.id for edge in (await ask(ref.project, [asked], "look")).versions.edges]
+        asked = Ask("representations", {"versionIds": versions}, LISTED["representations"], 5_000)
+        found = await ask(ref.project, [asked], "look") if versions else Lists()
+        return [edge.node for edge in found.representations.edges]
 
     async def _check_empty(self, ref: Ref) -> None:
         """Ask the server itself. Raises NotEmpty, also for what is not active."""

@@ -13,6 +13,7 @@ import msgspec
 
 from assetfs.repository import (
     Conflict,
+    Fixed,
     Forbidden,
     NotAuthenticated,
     NotEmpty,
@@ -29,6 +30,10 @@ class Taken(Conflict):
     """A row with this id, name or number is there (unique violation)."""
 
 
+class Denied(Forbidden):
+    """The server's own word: this user has not the right."""
+
+
 class Locked(Unavailable):
     """Another operation holds the row; it never takes long."""
 
@@ -38,7 +43,7 @@ Make = Callable[[str], RepositoryError]
 STATUSES: dict[int, Make] = {
     400: ValueRejected,
     401: NotAuthenticated,
-    403: Forbidden,
+    403: Denied,
     404: NotFound,
     409: Taken,
     413: TooLarge,
@@ -56,6 +61,7 @@ TEXTS: tuple[tuple[int, str, Make], ...] = (
     (409, "locked", Locked),
     (403, "login attempts", NotAuthenticated),
     (403, "login/password", NotAuthenticated),
+    (403, "with published versions", Fixed),
 )
 """Statuses that mean several things, and the words that tell them apart."""
 

@@ -1,5 +1,7 @@
 """What others change, from the server's event stream (section 4.13).
 
+Where there is none to be had, projects are looked through now and then (`polling.py`), until there is.
+
 The stream has no acknowledgement and no history: the first message of any kind says that we were let in, and from then
 on what is remembered can be believed. Frames are taken for invalidations only; the values in them are those of whatever
 was written last. WebSocket frames are taken apart by wsproto, on a stream of our own: nothing runs beside whoever
@@ -29,6 +31,7 @@ from wsproto.utilities import ProtocolError
 
 from assetfs.backends.ayon.client import Client
 from assetfs.backends.ayon.ids import ENTITIES, ROOT, Ref, is_id, place
+from assetfs.backends.ayon.polling import EVERY, Poller
 from assetfs.backends.ayon.studio import Studio
 from assetfs.backends.ayon.wire import Me
 from assetfs.repository import Change, NodeId, NotAuthenticated, Offline, Unavailable
@@ -57,6 +60,10 @@ UNFORESEEN = frozenset({"product", "version", "representation"})
 """What publishing makes: the mount learns of it in no other way, so that our own echoes are passed on."""
 
 
+class NoStream(Unavailable):
+    """Whoever answers does not know of WebSockets: a proxy, perhaps. A server that restarts answers otherwise."""
+
+
 class Frame(msgspec.Struct, frozen=True):
     """One event."""
 
@@ -69,9 +76,20 @@ class Frame(msgspec.Struct, frozen=True):
 async def follow(studio: Studio) -> AsyncGenerator[Change, None]:
     """Changes as they come. See `Repository.changes`."""
     client = studio.client
-    # A key is good for the stream only while the server remembers that it was used.
-    await client.get("api/users/me", Me, "whoami")
-    socket = await _Socket.open(client)
+    poller: Poller | None = None
+    while True:
+        # A key is good for the stream only while the server remembers that it was used.
+        await client.get("api/users/me", Me, "whoami")
+        try:
+            socket = await _Socket.open(client)
+            break
+        except NoStream:
+            if poller is None:
+                poller = Poller(studio)
+                yield Change()
+            for change in await poller.look():
+                yield change
+            await trio.sleep(EVERY)
     try:
         await socket.send({"topic": "auth", "token": client.token, "subscribe": list(TOPICS)})
         with trio.move_on_after(LET_IN) as scope:
@@ -217,8 +235,9 @@ class _Socket:
                 await socket._out(Request(host=origin.authority, target=f"/{path}ws"))
                 event = await socket._event()
                 if not isinstance(event, AcceptConnection):
-                    status = getattr(event, "status_code", "no answer")
-                    raise Unavailable(f"AYON has no event stream here ({status})")
+                    status = getattr(event, "status_code", 0)
+                    said = f"AYON has no event stream here ({status or 'no answer'})"
+                    raise NoStream(said) if 300 <= status < 500 else Unavailable(said)
                 return socket
         except BaseException as error:
             if wire is not None:

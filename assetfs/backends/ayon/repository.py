@@ -19,6 +19,7 @@ from assetfs.backends.ayon.linking import Linking
 from assetfs.backends.ayon.listing import Tree, root
 from assetfs.backends.ayon.pictures import PLURAL, Pictures
 from assetfs.backends.ayon.roots import mapping
+from assetfs.backends.ayon.searching import search
 from assetfs.backends.ayon.studio import Choices, Studio
 from assetfs.backends.ayon.wire import Attributes, Info, Me
 from assetfs.backends.ayon.writing import Writing
@@ -62,6 +63,7 @@ CAPABILITIES = Capabilities(
     drafts=True,
     set_metadata=True,
     hidden=True,
+    search=True,
     changes=True,
     locate=True,
     recall=True,
@@ -178,6 +180,9 @@ class AyonRepository(Repository):
     async def recalled(self, node: Node) -> Node:
         raise NotHere("the content is not available at this site")
 
+    def search(self, query: str) -> AsyncIterator[Page]:
+        return search(self._studio, query)
+
     async def metadata(self, nodes: Sequence[Node]) -> Mapping[NodeId, Metadata]:
         return await self._editing.metadata(nodes)
 
@@ -201,7 +206,7 @@ class AyonRepository(Repository):
         self._writing.admit(folder, name, kind)
 
     async def create_folder(self, folder: Node, name: str) -> Node:
-        return await self._arranging.create(folder, name)
+        return await self._writing.create_folder(folder, name)
 
     async def remove_folder(self, node: Node, folder: Node) -> None:
         await self._arranging.remove_folder(node, folder)

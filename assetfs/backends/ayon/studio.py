@@ -71,6 +71,10 @@ class Studio:
             self._catalogues[project] = Catalogue(self.client, project, lambda: self.followed)
         return self._catalogues[project]
 
+    def touched(self) -> list[str]:
+        """The projects that anything was asked of."""
+        return list(self._catalogues)
+
     def descriptions(self, project: str) -> Descriptions:
         """All that is known of a project's entities."""
         if project not in self._descriptions:

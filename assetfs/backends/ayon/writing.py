@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from assetfs.backends.ayon import naming, pictures, workfiles
 from assetfs.backends.ayon.arranging import Arranging
 from assetfs.backends.ayon.editing import Editing
+from assetfs.backends.ayon.errors import Denied
 from assetfs.backends.ayon.ids import Ref, parse
 from assetfs.backends.ayon.overwriting import Overwriting
 from assetfs.backends.ayon.pictures import Pictures
@@ -22,10 +25,14 @@ from assetfs.repository import (
     Ledger,
     NameRejected,
     Node,
+    NodeId,
     Rights,
     Source,
     Unsupported,
 )
+
+DENIED = 60.0
+"""Seconds that the server's refusal stands for what it would say to the next attempt."""
 
 
 class Writing:
@@ -38,6 +45,8 @@ class Writing:
         self._workfiles = Workfiles(studio)
         self._publishing = Publishing(studio, editing)
         self._overwriting = Overwriting(studio, arranging)
+        self._denied: dict[NodeId, float] = {}
+        """When the server has refused us the right to write in a folder."""
 
     # ---- before a byte is staged ----------------------------------------------------------------------------------
 
@@ -50,6 +59,8 @@ class Writing:
             return
         if Rights.WRITE not in folder.rights:
             raise Forbidden("this folder is not to be changed")
+        if time.monotonic() - self._denied.get(folder.id, float("-inf")) < DENIED:
+            raise Forbidden("the server has just refused us the right to write here")
         if kind is Kind.FOLDER:
             self._arranging.admit(folder, name)
             return
@@ -75,10 +86,30 @@ class Writing:
         if known is not None and not known.writable:
             raise Immutable("files at roots are written only where root_map says where the root is")
 
+    @contextmanager
+    def _learning(self, folder: Node) -> Iterator[None]:
+        """Rights are learnt by trying (8.3): where we may not write, nothing is admitted for a while."""
+        try:
+            yield
+        except Denied:
+            now = time.monotonic()
+            self._denied = {id_: when for id_, when in self._denied.items() if now - when < DENIED} | {folder.id: now}
+            raise
+
     # ---- content --------------------------------------------------------------------------------------------------
 
     async def upload(self, folder: Node, name: str, source: Source, ledger: Ledger) -> Node:
         """See `Repository.upload`."""
+        with self._learning(folder):
+            return await self._upload(folder, name, source, ledger)
+
+    async def create_folder(self, folder: Node, name: str) -> Node:
+        """See `Repository.create_folder`."""
+        self.admit(folder, name, Kind.FOLDER)
+        with self._learning(folder):
+            return await self._arranging.create(folder, name)
+
+    async def _upload(self, folder: Node, name: str, source: Source, ledger: Ledger) -> Node:
         ref = parse(folder.id)
         if name in naming.THUMBNAILS and ref.what in pictures.PLURAL:
             return await self._pictures.set_thumbnail(ref, name, source, ledger)

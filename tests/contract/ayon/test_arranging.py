@@ -7,6 +7,7 @@ import secrets
 import msgspec
 import pytest
 
+from assetfs.backends.ayon import writing
 from assetfs.repository import (
     Conflict,
     CrossScope,
@@ -21,7 +22,7 @@ from assetfs.repository import (
     ValueRejected,
 )
 from tests.ayon import Studio, unique
-from tests.contract.ayon.kit import PNG, at, id_of
+from tests.contract.ayon.kit import PNG, at, id_of, opened
 from tests.contract.backends.ayon import AyonWorld
 from tests.contract.doubles import Book, Held, fetched
 from tests.contract.test_reading import listed
@@ -102,6 +103,62 @@ async def test_a_folder_with_anything_in_it_stays(studio: Studio, repository: Re
         with pytest.raises(NotEmpty):
             await repository.remove_folder(node, place)
         assert studio.get("folder", id_of(node))["active"]
+
+
+async def test_what_is_removed_with_all_that_is_in_it_leaves_no_bytes(
+    world: AyonWorld, studio: Studio, folder: str
+) -> None:
+    """Where `recursive_delete` says so; a folder of the hierarchy stays nevertheless."""
+    product = studio.product("doomed", folder)
+    versions = [studio.version(number, product) for number in (1, 2)]
+    files = [studio.stored_file(f"{number}.bin", version, b"x") for number, version in enumerate(versions)]
+    data = {"assetfs": {"store": "project-files", "v": 1}}
+    for version, file in zip(versions, files, strict=True):
+        studio.make("representation", name="bin", versionId=version, files=[file], data=data)
+    task = studio.task("doomed", folder)
+    studio.workfile(f"doomed/{task}/a.ma", task, b"scene")
+    careful, ruthless = await opened(world), await opened(world, recursive_delete=True)
+    names = {
+        "folder": f"folder.{studio.project}.{folder}",
+        "task": f"task.{studio.project}.{task}",
+        "version": f"version.{studio.project}.{versions[0]}",
+        "product": f"product.{studio.project}.{product}",
+    }
+    for name in names.values():
+        node = await careful.stat(name)
+        with pytest.raises(NotEmpty):
+            await careful.remove_folder(node, node)
+    for name in ("task", "version", "product"):
+        node = await ruthless.stat(names[name])
+        await ruthless.remove_folder(node, node)
+        with pytest.raises(NotFound):
+            await ruthless.stat(names[name])
+    assert not [file["id"] for file in files if studio.has(file["id"])]
+    assert (studio.root / f"doomed/{task}/a.ma").read_bytes() == b"scene", "bytes at a root are not ours"
+    inner = await ruthless.stat(f"folder.{studio.project}.{studio.folder('inner', folder)}")
+    outer = await ruthless.stat(names["folder"])
+    with pytest.raises(NotEmpty):
+        await ruthless.remove_folder(outer, outer)
+    await ruthless.remove_folder(inner, outer)
+    await careful.close()
+    await ruthless.close()
+
+
+async def test_where_the_server_refuses_us_the_right_nothing_is_tried_for_a_while(
+    world: AyonWorld, repository: Repository, place: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = '{"code": 403, "detail": "Create access denied for ann in project demo"}'
+    world.arm("status", match={"method": "POST", "path": "/folders$"}, status=403, body=body)
+    with pytest.raises(Forbidden):
+        await repository.create_folder(place, "mine")
+    world.reset()
+    with pytest.raises(Forbidden, match="just refused"):
+        repository.admit(place, "mine", Kind.FOLDER)
+    with pytest.raises(Forbidden, match="just refused"):
+        await repository.create_folder(place, "mine")
+    assert not world.requests()
+    monkeypatch.setattr(writing, "DENIED", 0.0)
+    assert (await repository.create_folder(place, "mine")).name == "mine"
 
 
 async def test_a_folder_with_versions_keeps_its_name(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from assetfs.backends.ayon import events
 from assetfs.repository import (
     Change,
     Kind,
@@ -149,10 +150,44 @@ async def test_a_stream_that_breaks_is_said_and_nothing_old_is_believed(
             assert await anext(changes) == Change()
 
 
+async def test_without_an_event_stream_it_is_looked_now_and_then(
+    world: AyonWorld, studio: Studio, repository: Repository, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One request for everything in a project; and when there is a stream, it is followed."""
+    monkeypatch.setattr(events, "EVERY", 0.2)
+    world.running.switch(sockets=False, heartbeat=0.2)
+    place = await repository.stat(f"folder.{studio.project}.{folder}")
+    await listed(repository, place)
+    async with aclosing(repository.changes()) as changes:  # type: ignore[type-var]
+        with trio.fail_after(60):
+            assert await anext(changes) == Change()
+            version = studio.version(1, studio.product("polled", folder))
+            wanted = {f"version.{studio.project}.{version}", f"folder.{studio.project}.{folder}"}
+            async for change in changes:
+                wanted.discard(change.node or "")
+                if not wanted:
+                    break
+            looks = repository.requests["poll"]
+            queries = [one for one in world.requests() if one["kind"] == "graphql"]
+            assert looks >= 1
+            assert len(queries) <= looks + 8, "one for a look"
+            studio.change("version", version, status="Approved")
+            async for change in changes:
+                if change.node == f"version.{studio.project}.{version}":
+                    break
+            world.running.switch(sockets=True)
+            async for change in changes:
+                if change == Change():
+                    break
+            below = studio.folder("followed", folder)
+            async for change in changes:
+                if change.node == f"folder.{studio.project}.{below}":
+                    assert change.kind == "created"
+                    break
+
+
 async def test_a_stream_without_heartbeats_is_not_taken_for_dead(world: AyonWorld, repository: Repository) -> None:
     """A busy server starves them; a ping tells."""
-    from assetfs.backends.ayon import events
-
     world.running.switch(heartbeat=0.2)
     async with aclosing(repository.changes()) as changes:  # type: ignore[type-var]
         with trio.fail_after(30):

@@ -63,12 +63,59 @@ async def test_what_is_not_active_is_not_there_unless_it_is_shown(
         below = studio.folder(name, folder)
         if name == "old":
             studio.change("folder", below, active=False)
+    product = studio.product("model", folder)
+    version = studio.version(1, product)
+    kept = {
+        f"folder.{folder}": {"OLD", "@products", "@tasks"},
+        f"tasks.{folder}": set[str](),
+        f"products.{folder}": {"model"},
+        f"product.{product}": {"v001", "latest"},
+        f"version.{version}": {"kept.abc"},
+    }
+    gone = {
+        f"folder.{folder}": {"old"},
+        f"tasks.{folder}": {"idle"},
+        f"products.{folder}": {"unused"},
+        f"product.{product}": {"v002"},
+        f"version.{version}": {"broken.abc"},
+    }
+    studio.representation("kept", version, "{root[work]}/kept.abc")
+    for what, id_ in (
+        ("task", studio.task("idle", folder)),
+        ("product", studio.product("unused", folder)),
+        ("version", studio.version(2, product)),
+        ("representation", studio.representation("broken", version, "{root[work]}/broken.abc")),
+    ):
+        studio.change(what, id_, active=False)
     plain, all_ = await opened(world), await opened(world, show_inactive=True)
-    place = f"folder.{studio.project}.{folder}"
-    assert set(await listed(plain, await plain.stat(place))) == {"OLD"}
-    assert set(await listed(all_, await all_.stat(place))) == {"old", "OLD"}
+    for key, names in kept.items():
+        what, _, id_ = key.partition(".")
+        place = f"{what}.{studio.project}.{id_}"
+        shown = set(await listed(plain, await plain.stat(place)))
+        assert shown - {"@tasks"} == names - {"@tasks"}, key
+        assert set(await listed(all_, await all_.stat(place))) == names | gone[key], key
     await plain.close()
     await all_.close()
+
+
+async def test_search(world: AyonWorld, studio: Studio, repository: Repository, folder: str) -> None:
+    """In every project, for what people look for; versions would bury it."""
+    word = unique("findme").replace(".", "_")
+    below = studio.folder(word, folder)
+    studio.task(f"{word}_task", folder)
+    studio.version(1, studio.product("model", below))
+    world.reset()
+    found = [node async for page in repository.search(word) for node in page.nodes]
+    assert {(node.id.partition(".")[0], node.name) for node in found} == {
+        ("folder", word),
+        ("task", f"{word}_task"),
+        ("product", "model"),
+    }
+    assert (repository.requests["projects"], repository.requests["search"]) == (1, 1), "one for each project"
+    for node in found:
+        (way,) = await repository.locate(node.id)
+        assert way[-1].name == node.name
+    assert [page.nodes async for page in repository.search("no such thing at all")] == [[]]
 
 
 async def test_tasks_and_products_answer_also_where_there_are_none(

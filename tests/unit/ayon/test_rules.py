@@ -9,10 +9,10 @@ import pytest
 
 from assetfs.backends.ayon import attributes, schema
 from assetfs.backends.ayon.downloads import _judging, _Moved
-from assetfs.backends.ayon.errors import Locked, Taken, query_refusal, refusal
+from assetfs.backends.ayon.errors import Denied, Locked, Taken, query_refusal, refusal
 from assetfs.backends.ayon.wire import File, Representation, Rule, Version
 from assetfs.repository import (
-    Forbidden,
+    Fixed,
     NotAuthenticated,
     NotEmpty,
     NotFound,
@@ -91,7 +91,8 @@ def test_texts_come_back_as_they_were_shown(values: list[str]) -> None:
         (401, {"code": 401, "detail": "Session expired"}, NotAuthenticated),
         (403, {"code": 403, "detail": "Invalid login/password combination"}, NotAuthenticated),
         (403, {"code": 403, "detail": "Too many failed login attempts"}, NotAuthenticated),
-        (403, {"code": 403, "detail": "Create access denied"}, Forbidden),
+        (403, {"code": 403, "detail": "Create access denied"}, Denied),
+        (403, {"code": 403, "detail": "Cannot change name of a folder with published versions"}, Fixed),
         (404, {"code": 404, "detail": "Entity x not found"}, NotFound),
         (409, {"code": 409, "detail": "Folder with … already exists."}, Taken),
         (409, {"code": 409, "detail": "status 'Nope' is not present in table \"statuses\"."}, ValueRejected),
