@@ -84,7 +84,7 @@ def application(wanted: str | None, *, everything: bool = False) -> typer.Typer:
         if name == wanted or everything:
             app.command(name, short_help=line, hidden=name in HIDDEN)(_load(where))
         else:
-            app.command(name, help=line, hidden=name in HIDDEN)(_stub)
+            app.command(name, help=line, short_help=line, hidden=name in HIDDEN)(_stub)
     return app
 
 
