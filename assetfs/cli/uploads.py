@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from assetfs.cli import arguments, complete, document, mountinfo, verbs
+from assetfs.cli import arguments, complete, document, mountinfo, records, verbs
 from assetfs.cli.arguments import AsJson, ConfigFile, Lists, settings
 from assetfs.config import Effective
 from assetfs.failure import Failure, Status
@@ -89,8 +89,8 @@ def _number(word: str) -> str:
 
 
 def _mount(target: str) -> Path | None:
-    """The mount that is meant; None where it is a repository's name or URL."""
-    place = mountinfo.real(Path(target))
+    """The mount that is meant, by its folder or its repository's name; None where that is not mounted."""
+    place = mountinfo.real(records.named(Path(target)))
     if mountinfo.at(place) is not None or place.is_dir():
         return verbs.mount_at(place)
     return None
