@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 
 import httpx
 import pytest
@@ -116,6 +117,68 @@ def test_a_community_over_rest(admin: MidasClient) -> None:
     made = admin.call("community.create", name="rest of us")
     data = admin.http.get(f"/rest/community/{made['community_id']}", params={"token": admin.token}).json()["data"]
     assert (data["name"], data["public"], data["open_membership"]) == ("Rest of us", True, True)
+
+
+def test_the_rest_face_tells_too_much_of_a_user(midas: RunningSandbox, admin: MidasClient) -> None:
+    mine = admin.call("user.get", email=midas.info["email"])["user_id"]
+    told = admin.http.get(f"/rest/user/{mine}").json()["data"]
+    assert told["salt"]
+    assert "salt" not in admin.call("user.get", user_id=mine)
+
+
+def test_a_parameter_too_many_is_dropped_without_a_word(admin: MidasClient) -> None:
+    item = admin.item(admin.folder("many"), "a.txt", b"a")
+    rows = {f"{word}_{number}": f"e{number}" for number in range(1, 400) for word in ("element", "value", "qualifier")}
+    with pytest.raises(RpcError, match="write permission"):  # the token comes last, and is one of those
+        admin.call("item.setmultiplemetadata", itemid=item, count=399, **rows)
+    kept = dict(list(rows.items())[:900])
+    assert admin.call("item.setmultiplemetadata", itemid=item, count=300, **kept) == "1"
+
+
+def test_a_type_without_a_name_is_kept_and_breaks_the_list_of_types(admin: MidasClient) -> None:
+    item = admin.item(admin.folder("types"), "a.txt", b"a")
+    assert "text" in admin.call("metadata.types.list")
+    admin.call("item.setmetadata", itemId=item, element=f"odd {item}", value="abc", type=1)
+    assert "int" in admin.call("metadata.types.list")
+    admin.call("item.setmetadata", itemId=item, element=f"odd {item}", value="abc", type=99)
+    with pytest.raises(RpcError, match="500"):
+        admin.call("metadata.types.list")
+
+
+def test_an_upload_as_a_form_wants_a_field_beside_its_file(admin: MidasClient) -> None:
+    item = admin.item(admin.folder("forms"), "zero.txt")
+    token = admin.call("upload.generatetoken", itemid=item, filename="zero.txt")["token"]
+    form = {"method": "midas.upload.perform", "uploadtoken": token, "filename": "zero.txt", "length": "1"}
+    for more, stat in (({}, "fail"), ({"file": "1"}, "ok")):
+        fields = {**form, "mode": "multipart", **more}
+        answer = admin.http.post("/api/json", data=fields, files={"file": ("real name.txt", b"0")}).json()
+        assert answer["stat"] == stat, answer
+    assert admin.files(item) == [("real name.txt", 1)]
+
+
+def test_names_of_several_folders_come_in_pages(admin: MidasClient) -> None:
+    places = [admin.folder(f"listed {number}") for number in range(2)]
+    for number in range(3):
+        admin.item(places[0], f"{number}.txt", bytes(2048))
+    admin.folder("below", places[0])
+    query = {"folders": "-".join(map(str, places)), "limit": 2}
+    told = admin.http.get("/browse/getfolderscontent", params=query).json()
+    assert [row["name"] for row in told[str(places[0])]["folders"]] == ["below"]
+    assert [(row["name"], row["size"]) for row in told[str(places[0])]["items"]] == [("0.txt", "2.0 KB")]
+    assert (told[str(places[0])]["showMoreLink"], told[str(places[1])]["showMoreLink"]) == ("1", "")
+    rest = {**query, "folderOffset": told[str(places[0])]["folderOffset"], "itemOffset": 1}
+    told = admin.http.get("/browse/getfolderscontent", params=rest).json()
+    assert [row["name"] for row in told[str(places[0])]["items"]] == ["1.txt", "2.txt"]
+    item = admin.item(places[1], "one.txt", b"1")
+    info = admin.http.get("/browse/getelementinfo", params={"type": "item", "id": item}).json()
+    assert (info["name"], info["nbitstream"]) == ("one.txt", "1")
+
+
+def test_communities_have_a_size_and_no_quota(midas: RunningSandbox, admin: MidasClient) -> None:
+    midas.switch(quota=10**12)
+    made = admin.call("community.create", name=f"Sized {os.urandom(4).hex()}")
+    admin.item(admin.folder("of it", made["folder_id"]), "a.bin", bytes(1234))
+    assert admin.call("sizequota.community.get", community=made["community_id"]) == {"quota": "", "used": "1234"}
 
 
 def test_the_demo_library_is_as_it_is_told() -> None:

@@ -188,6 +188,8 @@ class Midas:
     async def _perform(self, call: Call, receive: Receive, files: dict[str, tuple[str, bytes]]) -> Any:
         """Take bytes for an upload token; a body that breaks off leaves what has arrived."""
         arrival = await self._change(lambda: uploads.expected(call))
+        if call.params.get("mode") == "multipart":
+            call.need("file")  # the text field of that name: the file alone does not do
         path = uploads.file_of(self.store.blobs.scratch, arrival.token)
         if call.params.get("mode") == "multipart" and "file" in files:
             name, part = files["file"]

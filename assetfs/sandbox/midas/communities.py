@@ -150,6 +150,21 @@ def _edit(call: Call, row: sqlite3.Row, user: sqlite3.Row, name: str) -> Json:
     return _shown(call, row["community_id"])
 
 
+@method("sizequota.community.get")
+def quota(call: Call) -> Json:
+    """The quota of a community, which has none here, and the bytes below it."""
+    row = call.get("community", call.id("community"))
+    if row is None or level(call, row, call.user()) < READ:
+        raise Refused(DENIED, NO_COMMUNITY)
+    items, waiting = set[int](), [row["folder_id"]]
+    while waiting:
+        here = waiting.pop()
+        items |= {found[0] for found in call.rows("SELECT item_id FROM membership WHERE folder_id = ?", here)}
+        waiting += [found[0] for found in call.rows("SELECT folder_id FROM folder WHERE parent_id = ?", here)]
+    query = "SELECT total(sizebytes) FROM bitstream JOIN itemrevision USING (itemrevision_id) WHERE item_id = ?"
+    return {"quota": "", "used": str(int(sum(call.scalar(query, item) for item in items)))}
+
+
 @method("community.delete")
 def delete(call: Call) -> Json:
     """A community goes with all that is in it; one whose root folder is gone cannot go any more."""

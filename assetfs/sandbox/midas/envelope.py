@@ -15,6 +15,8 @@ from assetfs.sandbox.midas.errors import Fatal
 
 Params = dict[str, str]
 
+MOST = 1_000
+"""Parameters of a body or query: what is more is dropped without a word (`max_input_vars`)."""
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 ESCAPES = {"/": "\\/", "<": "\\u003C", ">": "\\u003E"}
 DISPOSITION = re.compile(rb'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -29,6 +31,8 @@ def parse_pairs(text: bytes) -> Params:
         if name.endswith("]"):
             raise Fatal(f"{name} is an array")
         found[re.sub("[ .]", "_", name)] = _decoded(value)
+        if len(found) == MOST:
+            break
     return found
 
 

@@ -6,7 +6,7 @@ import sqlite3
 
 from assetfs.sandbox.midas import policies
 from assetfs.sandbox.midas.context import Call, Json, shown
-from assetfs.sandbox.midas.errors import DENIED, INVALID, NO_ITEM_WRITE, Refused
+from assetfs.sandbox.midas.errors import DENIED, INVALID, NO_ITEM_WRITE, Fatal, Refused
 from assetfs.sandbox.midas.items import full, readable
 from assetfs.sandbox.midas.policies import WRITE
 from assetfs.sandbox.midas.registry import method
@@ -133,8 +133,11 @@ def deletemetadata_all(call: Call) -> Json:
 
 @method("metadata.types.list")
 def types_list(call: Call) -> Json:
-    """The names of the types."""
-    return list(TYPES)
+    """The names of the types that are in use; one that has no name breaks it."""
+    kinds = [row[0] for row in call.rows("SELECT DISTINCT metadatatype FROM metadata ORDER BY metadatatype")]
+    if any(not 0 <= kind < len(TYPES) for kind in kinds):
+        raise Fatal("Undefined metadata type")
+    return [TYPES[kind] for kind in kinds]
 
 
 @method("metadata.elements.list")

@@ -1,7 +1,8 @@
-"""All RPC methods: importing their modules registers them."""
+"""All RPC methods, and the pages that are made of them: importing their modules registers them."""
 
 from assetfs.sandbox.midas import (
     bitstreams,
+    browsing,
     communities,
     folders,
     items,
@@ -16,6 +17,7 @@ from assetfs.sandbox.midas.registry import METHODS
 __all__ = [
     "METHODS",
     "bitstreams",
+    "browsing",
     "communities",
     "folders",
     "items",

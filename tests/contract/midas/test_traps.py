@@ -1,9 +1,14 @@
-"""The traps of Midas Server that concern a client, one test for each, in the order in which the protocol has them."""
+"""The traps of Midas Server that concern a client, a test for each, in the order in which the protocol has them.
+
+The table of them, with what else holds them, is in docs/backends/midas.md.
+"""
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -29,6 +34,8 @@ from tests.contract.test_writing import seen
 from tests.midas import MidasClient
 
 Fresh = Callable[..., bytes]
+PROJECT = Path(__file__).parents[3]
+ROW = re.compile(r"^\| (\d+) \|[^|]*\| (.+) \|$", re.MULTILINE)
 
 
 async def several(world: MidasWorld, repository: Repository, area: Node, contents: dict[str, bytes]) -> Node:
@@ -37,6 +44,18 @@ async def several(world: MidasWorld, repository: Repository, area: Node, content
     for name, content in contents.items():
         world.client.put(item, name, content, revision="head")
     return await repository.stat(f"i{item}")
+
+
+def test_every_trap_has_its_tests() -> None:
+    """The table names each trap of the protocol once, and only tests that there are."""
+    page = (PROJECT / "docs/backends/midas.md").read_text()
+    rows = dict(ROW.findall(page.partition("### Traps")[2]))
+    assert [int(number) for number in rows] == list(range(1, 28))
+    for number, tests in rows.items():
+        named = [one.partition("::") for one in re.findall(r"`([^`]+)`", tests)]
+        assert any(test.startswith(f"test_{int(number):02}_") for _, _, test in named)
+        for file, _, test in named:
+            assert f"def {test}(" in (PROJECT / "tests" / file).read_text(), test
 
 
 def values_of(world: MidasWorld, item: str) -> dict[str, str]:

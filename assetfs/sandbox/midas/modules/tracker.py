@@ -9,12 +9,12 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime
 
-from assetfs.sandbox.midas import communities
+from assetfs.sandbox.midas import communities, policies
 from assetfs.sandbox.midas.context import Call, Json, new_uuid, shown
 from assetfs.sandbox.midas.envelope import dumped
 from assetfs.sandbox.midas.errors import DENIED, INVALID, Fatal, Refused
 from assetfs.sandbox.midas.pages import PAGES, Page
-from assetfs.sandbox.midas.policies import READ, WRITE
+from assetfs.sandbox.midas.policies import ADMIN, READ, WRITE
 from assetfs.sandbox.midas.registry import method
 
 MODULE_ERROR, FORBIDDEN = -1, 403
@@ -89,6 +89,25 @@ def scalar_add(call: Call) -> Json:
     row = call.get("scalar", call.insert("scalar", trend_id=trend, submission_id=submission, value=number))
     assert row is not None
     return shown(row)
+
+
+@method("tracker.item.associate")
+def item_associate(call: Call) -> Json:
+    """An item that a number was computed from, or that it has brought forth: noted, and shown by no call."""
+    ids, _, _ = _need(call, "scalarIds", "itemId", "label")
+    user, item = call.user(), call.get("item", call.id("itemId"))
+    if not policies.allowed(call, "item", item, user, READ):
+        raise Refused(FORBIDDEN, "Read permission on the item required")
+    query = (
+        "SELECT community_id FROM scalar JOIN trend USING (trend_id) JOIN producer USING (producer_id)"
+        " WHERE scalar_id = ?"
+    )
+    for text in ids.split(","):
+        community = call.get("community", call.scalar(query, text) or 0)
+        if community is None:
+            raise Refused(MODULE_ERROR, f"Scalar with id {text} does not exist")
+        if communities.level(call, community, user) < ADMIN:
+            raise Refused(FORBIDDEN, "Admin permission on the community required")
 
 
 # ---- pages --------------------------------------------------------------------------------------------------------
