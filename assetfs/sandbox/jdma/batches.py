@@ -56,7 +56,7 @@ def _shown(row: sqlite3.Row) -> Fields:
 def label(call: Call) -> Fields:
     """PUT: change the label; everything else that is sent comes back unused."""
     if "name" not in call.query:
-        raise Refused("No name supplied")
+        raise Refused("No name supplied.")
     if "migration_id" not in call.query:
         raise Refused("No batch id supplied.")
     name, number = call.query["name"], call.integer("migration_id") or 0

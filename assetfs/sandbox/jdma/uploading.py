@@ -52,6 +52,10 @@ def build(books: Books, request: sqlite3.Row) -> None:
     books.come(request, Stage.PUT_PACKING)
 
 
+def blocked(books: Books, request: sqlite3.Row) -> None:
+    """PUT_BUILDING: the worker reads a pipe or a device, and comes to nothing else until the batch is deleted."""
+
+
 def register(db: sqlite3.Connection, batch: int, common: str, found: list[Found], object_size: int) -> None:
     """Make the rows of a batch. Its own folder has none, but its size counts."""
     db.execute("BEGIN IMMEDIATE")

@@ -32,7 +32,7 @@ class Duty:
 
 
 DUTIES = (
-    Duty(UPLOADS, {Stage.PUT_START: uploading.build}),
+    Duty(UPLOADS, {Stage.PUT_START: uploading.build, Stage.PUT_BUILDING: uploading.blocked}),
     Duty((Kind.GET,), {Stage.GET_START: recalling.lock}),
     Duty((Kind.DELETE,), {Stage.DELETE_START: dropping.lock}),
     Duty(UPLOADS, {Stage.PUT_PACKING: uploading.pack}),
