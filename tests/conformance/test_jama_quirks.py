@@ -290,3 +290,97 @@ def test_a_client_that_leaves_during_a_download_harms_nobody(demo_sandbox: Runni
             with client.stream("GET", f"{demo_sandbox.url}download/{found}", headers=headers) as answer:
                 next(answer.iter_raw())
     assert demo_sandbox.rpc("ping") == "pong admin"
+
+
+# Roles and annotations
+
+
+def test_a_superuser_makes_roles_and_gives_them(server: RunningSandbox) -> None:
+    project, reader = server.info["project"], server.info["readonly_credential"]
+    user = int(server.rpc("current_user", credential=reader)["id"])
+    right = {"object_class": "collection", "object_pk": server.info["root"], "object_read": True}
+    role = server.rpc("set_role", project, " Guests ", [right, {"object_class": "tag", "object_read": True}])
+    assert role["label"] == "Guests"
+    assert [item["object_class"] for item in role["permissions"]] == ["collection", "tag"]
+    assert server.rpc("set_role", project, "Guests", [])["permissions"] == role["permissions"]
+    same = server.rpc("add_permission_to_role", role["id"], right)
+    assert same == role["permissions"][0]
+    assert server.rpc("add_project_access", user, project, role["id"]) is True
+    assert "Guests" in {item["role"]["label"] for item in server.rpc("projects_user_permissions", credential=reader)}
+    assert server.rpc("remove_project_access", user, project, role["id"]) is True
+    assert error(lambda: server.rpc("rename_role", role["id"], "project no access")) == "could not rename role"
+    assert server.rpc("delete_permission", same["id"]) is True
+    assert server.rpc("delete_role", project, "Guests") is True
+    assert "Guests" not in {item["label"] for item in server.rpc("list_roles", project)}
+    assert error(lambda: server.rpc("set_role", credential=reader)) == "only for superusers", "whatever is missing"
+    assert error(lambda: server.rpc("create_project", " sANDBOX ")) == "project already exists"
+
+
+def test_annotations_hang_on_a_resource(server: RunningSandbox) -> None:
+    shelf = place(server, "annotated")
+    number = server.upload("note.txt", b"what is annotated", collection=shelf)
+    made = server.rpc("create_annotation", number, {"a": ["é"]}, True)
+    assert [made[key] for key in ("owner", "data", "resource_id", "public")] == ["admin", {"a": ["é"]}, number, True]
+    changed = server.rpc("update_annotation", made["id"], "text")
+    assert (changed["data"], changed["public"]) == ("text", False)
+    assert changed["updated_at"] > made["updated_at"]
+    assert server.rpc("publish_annotation", made["id"]) is True
+    assert [item["public"] for item in server.rpc("list_annotations", number)] == [True]
+    (listed,) = server.rpc("list_collection_annotations", shelf)
+    assert [item["id"] for item in listed["annotations"]] == [made["id"]]
+    reader = server.info["readonly_credential"]
+    assert error(lambda: server.rpc("create_annotation", number, {}, credential=reader)).startswith("no update access")
+    assert server.rpc("delete_annotation", made["id"]) is True
+    assert error(lambda: server.rpc("delete_annotation", made["id"])) == "No such annotation"
+
+
+# Small print
+
+
+def test_what_is_there_already_uses_up_no_id(server: RunningSandbox) -> None:
+    project, shelf = server.info["project"], place(server, "numbers")
+    number = server.upload("counted.txt", b"counted", collection=shelf)
+    first = server.rpc("set_tag", "NUMBER-1", project)["id"]
+    field_set = server.rpc("add_metadataset", "Numbers 1", project)
+    for _ in range(3):
+        server.rpc("add_resource_to_collection", number, shelf)
+        server.rpc("set_tag", "NUMBER-1", project, "again")
+        server.rpc("add_metadataset", "Numbers 1", project)
+    assert server.rpc("set_tag", "NUMBER-2", project)["id"] == first + 1
+    assert server.rpc("add_metadataset", "Numbers 2", project) == field_set + 1
+
+
+def test_values_of_a_set_are_held_against_the_rules_of_single_ones(server: RunningSandbox) -> None:
+    number = server.upload("ruled.txt", b"ruled", collection=place(server, "ruled"))
+    assert server.rpc("set_metas_to_resource", number, [{"id": 1, "value": "A"}, {"id": 1, "value": "A"}]) is True
+    assert error(lambda: server.rpc("set_metas_to_resource", number, [{"id": 2, "value": ""}])) == "wrong argument"
+    assert [meta["value"] for meta in server.rpc("resource", number)["metas"]] == ["A"]
+
+
+def test_a_selection_takes_what_there_is(server: RunningSandbox) -> None:
+    shelf = place(server, "selected")
+    gone = {"include": {"resources_ids": [999_999]}}
+    assert server.rpc("move_selection", shelf, gone, shelf) == {"collections": {}, "resources": {}}
+
+
+def test_a_collection_is_restored_by_numbers_only(server: RunningSandbox) -> None:
+    shelf = place(server, "to restore")
+    server.rpc("delete_collection", shelf)
+    assert error(lambda: server.rpc("restore_collection", shelf, str(server.info["root"]))) == "no such collection"
+    assert server.rpc("restore_collection", shelf, server.info["root"]) is True
+
+
+def test_what_stands_around_the_endpoint(server: RunningSandbox) -> None:
+    base, http = server.root_url, server.http
+    assert http.get(f"{base}/rpc/upload/partial").headers["location"] == "/rpc/upload/partial/"
+    asked = {"Origin": "http://x.example", "Access-Control-Request-Method": "POST"}
+    assert http.options(f"{base}/hls/x", headers=asked).status_code == 200
+    assert http.post(f"{base}/status").status_code == 403, "a form without its token"
+    answer = http.post(f"{base}/status", headers={"X-Api-Key": server.credential})
+    assert answer.text == "ok"
+    assert (answer.headers["x-frame-options"], answer.headers["vary"]) == ("DENY", "Accept-Language, origin")
+    number = server.upload("minus.txt", b"minus", collection=place(server, "minus"))
+    assert server.get(f"download/{number}", Range="bytes=--1").status_code == 200
+    types = {item["mime"]: item["extensions"] for item in server.rpc("supported_file_types")}
+    assert len(types) == 948
+    assert server.rpc("resource", server.upload("a.exe", b"exe"))["type"] == "application/octet-stream", "of two types"

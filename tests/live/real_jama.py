@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -80,8 +80,13 @@ def _free_port() -> int:
 
 
 @contextmanager
-def start_real_jama(deadline: float = 60.0) -> Iterator[RealJama]:
-    """Migrate, load the file types, make a project with two users, serve on loopback; stop by process id at the end."""
+def start_real_jama(
+    deadline: float = 60.0,
+    label: str = "Projet Test",
+    prepare: Callable[[Callable[..., str]], None] = lambda jama: None,
+) -> Iterator[RealJama]:
+    """Migrate, load the file types, make a project with two users, serve on loopback; stop by process id at the end.
+    `prepare` is given the server's own command, to make more before it serves."""
     venv = install()
     with tempfile.TemporaryDirectory(prefix="jama-") as folder:
         programs = Path(folder) / "programs"
@@ -112,11 +117,11 @@ def start_real_jama(deadline: float = 60.0) -> Iterator[RealJama]:
 
         jama("migrate")
         jama("loadfixtures")
-        label = "Projet Test"
         key = re.findall(r"\b[A-Za-z0-9]{32}\b", jama("newjamaproject", label))[-1]
-        user = "admin_projet_test"
+        user = "admin_" + label.lower().replace(" ", "_")
         second = secrets.token_hex(16)
         jama("apikey", "add", user, second)
+        prepare(jama)
         log = open(f"{folder}/server.log", "wb")  # noqa: SIM115
         server = subprocess.Popen(
             [str(venv / "bin" / "gunicorn"), "-b", f"127.0.0.1:{port}", "--threads", "4", "jama.wsgi:application"],

@@ -67,15 +67,17 @@ def test_git_keeps_a_repository_in_an_asset_folder(desk: Desk) -> None:
 
 
 def test_sqlite_makes_a_thousand_transactions(desk: Desk) -> None:
-    with sqlite3.connect(desk / "notes.db", isolation_level=None) as db:
+    with sqlite3.connect(desk / "notes.bin", isolation_level=None) as db:
         db.execute("CREATE TABLE notes (number INTEGER PRIMARY KEY, text TEXT)")
         for number in range(1_000):
             db.execute("INSERT INTO notes VALUES (?, ?)", (number, fresh(20).hex()))
     db.close()
-    assert desk.run("sqlite3", "notes.db", "PRAGMA integrity_check; SELECT count(*) FROM notes").stdout == b"ok\n1000\n"
+    assert (
+        desk.run("sqlite3", "notes.bin", "PRAGMA integrity_check; SELECT count(*) FROM notes").stdout == b"ok\n1000\n"
+    )
     desk.flush()
-    assert desk.content("notes.db") == (desk / "notes.db").read_bytes()
-    assert desk.names() == ["notes.db"]
+    assert desk.content("notes.bin") == (desk / "notes.bin").read_bytes()
+    assert desk.names() == ["notes.bin"]
 
 
 def test_tar_unpacks_a_thousand_files(desk: Desk, tmp_path: Path) -> None:

@@ -17,11 +17,22 @@ import trio
 from starlette.routing import Match, Route
 
 from assetfs.sandbox.faults import HELD
-from assetfs.sandbox.http import JSON, Receive, Scope, Send, answer, content_length, header, read_body, save_body
+from assetfs.sandbox.http import (
+    JSON,
+    Receive,
+    Scope,
+    Send,
+    answer,
+    content_length,
+    header,
+    read_body,
+    save_body,
+)
 from assetfs.sandbox.http import send_file as send_bytes
 from assetfs.sandbox.http import start as start_answer
 from assetfs.sandbox.jama import downloads, rpc, uploads
 from assetfs.sandbox.jama.context import Call, Switches, User, as_id
+from assetfs.sandbox.jama.dress import dressed
 from assetfs.sandbox.jama.errors import Refused
 from assetfs.sandbox.jama.methods import methods_of
 from assetfs.sandbox.jama.parts import PartFolder, Parts
@@ -56,6 +67,8 @@ class Jama:
             "/rpc/download_public/{digest}": ("public", self._public),
             "/rpc/serve/{digest}": ("public", self._public),
             "/rpc": ("other", self._redirect),
+            "/rpc/upload": ("other", self._redirect),
+            "/rpc/upload/partial": ("other", self._redirect),
             "/status": ("status", self._status),
             "/resources/{rest:path}": ("other", self._login),
             "/iiif/{rest:path}": ("other", self._forbidden),
@@ -83,9 +96,12 @@ class Jama:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if scope["method"] == "OPTIONS" and header(scope, "access-control-request-method") is not None:
+            await answer(send, 200, headers=[("vary", "origin")])
+            return
         _, serve, params = self._route(scope["path"])
         scope["path_params"] = params
-        await serve(scope, receive, send)
+        await serve(scope, receive, dressed(send))
 
     def _route(self, path: str) -> tuple[str, Any, dict[str, Any]]:
         for route, kind, serve in self._routes:
@@ -211,7 +227,7 @@ class Jama:
 
     def _project_id(self, text: str | None) -> int | None:
         query = "SELECT id FROM project WHERE id = ?" if self.profile.projects else "SELECT min(id) FROM project"
-        values = [as_id(int(text or "-1"))] if self.profile.projects else []
+        values = [as_id(int("-1" if text is None else text))] if self.profile.projects else []
         row = self.reader.execute(query, values).fetchone()
         return row[0] if row else None
 
@@ -275,6 +291,8 @@ class Jama:
     # Downloads
 
     async def _download(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if await self._tokenless(scope, receive, send):
+            return
         if scope["method"] != "GET":
             await answer(send, 405, headers=[("allow", "GET")])
             return
@@ -293,6 +311,11 @@ class Jama:
         await self._send_content(scope, receive, send, row)
 
     async def _public(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if await self._tokenless(scope, receive, send):
+            return
+        if scope["path"].startswith("/rpc/serve/") and scope["method"] not in ("GET", "HEAD"):
+            await answer(send, 405, headers=[("allow", "GET, HEAD")])
+            return
         digest = scope["path_params"]["digest"]
         row = self.reader.execute("SELECT * FROM resource WHERE hash = ?", (digest,)).fetchone()
         if row is None or not (self.switches.public_urls or not self.profile.measured_downloads):
@@ -334,16 +357,31 @@ class Jama:
     # The rest
 
     async def _redirect(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await answer(send, 301, headers=[("location", "/rpc/")])
+        await answer(send, 301, headers=[("location", f"{scope['path']}/")])
 
     async def _status(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await answer(send, 200, b"ok")
+        if not await self._tokenless(scope, receive, send):
+            await answer(send, 200, b"ok")
+
+    async def _tokenless(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Refuse what comes as from a form, and has neither a key nor the form's token."""
+        refused = scope["method"] not in ("GET", "HEAD", "OPTIONS") and self._user(scope, self.reader) is None
+        if refused:
+            await self._forbidden(scope, receive, send)
+        return refused
 
     async def _login(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not scope["path_params"]["rest"]:
+            await self._nowhere(scope, receive, send)
+            return
+        if await self._tokenless(scope, receive, send):
+            return
         await answer(send, 302, headers=[("location", f"/accounts/login/?next={scope['path']}")])
 
     async def _forbidden(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await answer(send, 403, b"<!doctype html>\n<html><head><title>403 Forbidden</title></head></html>\n")
+        title = b"403 Forbidden"
+        head, body = b"<head>\n  <title>%b</title>\n</head>" % title, b"<body>\n  <h1>%b</h1><p></p>\n</body>" % title
+        await answer(send, 403, b'\n<!doctype html>\n<html lang="en">\n%b\n%b\n</html>\n' % (head, body))
 
     async def _nowhere(self, scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send, 404)

@@ -98,6 +98,8 @@ def find_collection_from_path(call: Call, path: Any, project_id: object) -> Json
     """The collection at a path of titles; null when there is none. Blank segments are skipped, all are stripped."""
     if not path:
         raise Refused("path argument is missing")
+    if not project_id:
+        raise Refused("project_id is not set")
     project = call.project(project_id)
     found = live(call, project["root_id"])
     for title in [part.strip() for part in path.split("/")]:

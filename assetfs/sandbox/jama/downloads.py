@@ -32,7 +32,7 @@ def _single(text: str, size: int) -> tuple[int, int] | None:
         return None
     first, _, last = spec.partition("-")
     if not first:
-        return max(0, size - int(last)), size
+        return (max(0, size - int(last)), size) if int(last) >= 0 else None
     start, stop = int(first), int(last) + 1 if last else size
     return (start, stop) if start < stop else None
 

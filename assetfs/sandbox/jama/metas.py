@@ -72,11 +72,13 @@ def add_metadataset(call: Call, title: object, project_id: object) -> int:
     """Get or create a set by its title."""
     project = call.project(project_id)
     call.access(project["id"]).check("create", "metadataset", None, "metadataset")
-    call.db.execute(
-        "INSERT OR IGNORE INTO metadataset (project_id, title) VALUES (?, ?)", (project["id"], as_text(title))
-    )
-    query = "SELECT id FROM metadataset WHERE project_id = ? AND title = ?"
-    return int(call.scalar(query, project["id"], as_text(title)))
+    return set_of(call, project["id"], as_text(title))
+
+
+def set_of(call: Call, project_id: int, title: str) -> int:
+    """The id of a set, which is made if it is not there. (An INSERT that is ignored would use up an id.)"""
+    found = call.scalar("SELECT id FROM metadataset WHERE project_id = ? AND title = ?", project_id, title)
+    return int(found or call.insert("INSERT INTO metadataset (project_id, title) VALUES (?, ?)", project_id, title))
 
 
 @method
@@ -84,18 +86,16 @@ def add_metadata(call: Call, title: object, metas_set_id: object) -> int:
     """Get or create a field by its title; a new one has rank 0."""
     row = _set(call, metas_set_id)
     call.access(row["project_id"]).check("update", "metadataset", None, row["title"])
-    call.db.execute(
-        "INSERT OR IGNORE INTO metadata (project_id, set_id, title) VALUES (?, ?, ?)",
-        (row["project_id"], row["id"], as_text(title)),
-    )
-    return int(call.scalar("SELECT id FROM metadata WHERE set_id = ? AND title = ?", row["id"], as_text(title)))
+    found = call.scalar("SELECT id FROM metadata WHERE set_id = ? AND title = ?", row["id"], as_text(title))
+    values = (row["project_id"], row["id"], as_text(title))
+    return int(found or call.insert("INSERT INTO metadata (project_id, set_id, title) VALUES (?, ?, ?)", *values))
 
 
 @method
 def rename_meta(call: Call, meta_id: object, title: Any) -> bool:
     """Set a field's title."""
     row = _field(call, meta_id)
-    call.access(row["project_id"]).check("update", "metadataset", None, row["set_title"])
+    call.access(row["project_id"]).check("update", "metadata", None, f"{row['set_title']}: {row['title']}")
     call.db.execute("UPDATE metadata SET title = ? WHERE id = ?", (title, row["id"]))
     return True
 
@@ -167,13 +167,19 @@ def add_meta_to_collection(
     """Add a value to a collection and, if so asked, to all that is below it."""
     added = _add(call, "collection", collection_id, meta_id, meta_value)
     if recursive:
-        places = subtree(call, as_id(collection_id))
+        places = _downwards(subtree(call, as_id(collection_id)), as_id(collection_id))
         for place in places:
             _add(call, "collection", place["id"], meta_id, meta_value)
         for place_id in [as_id(collection_id), *(place["id"] for place in places)]:
             for item in members(call, place_id):
                 _add(call, "resource", item["id"], meta_id, meta_value)
     return added
+
+
+def _downwards(places: list[sqlite3.Row], top: int) -> list[sqlite3.Row]:
+    """The collections below one, each before what is in it, siblings by title."""
+    own = sorted((place for place in places if place["parent_id"] == top), key=lambda place: str(place["title"]))
+    return [found for place in own for found in (place, *_downwards(places, place["id"]))]
 
 
 def _guard(row: sqlite3.Row) -> None:
@@ -263,12 +269,13 @@ def _replace_set(call: Call, kind: str, owner_id: object, metas: Any) -> sqlite3
         raise Refused("can't mix metadata sets when setting multiple meta values at once")
     owner = LOOK_UP[kind](call, owner_id)
     call.access(owner["project_id"]).check_row("update", kind, owner)
-    call.db.execute(
-        f"DELETE FROM {kind}_value WHERE owner_id = ? AND metadata_id IN (SELECT id FROM metadata WHERE set_id = ?)",
-        (owner["id"], sets.pop()),
-    )
+    (set_id,) = sets
+    chosen = f"{kind}_value WHERE owner_id = ? AND metadata_id IN (SELECT id FROM metadata WHERE set_id = ?)"
+    if call.row(f"SELECT 1 FROM {chosen}", owner["id"], set_id):
+        _guard(call.rows("SELECT title AS set_title FROM metadataset WHERE id = ?", set_id)[0])
+        call.db.execute(f"DELETE FROM {chosen}", (owner["id"], set_id))
     for item in metas:
-        insert_value(call, kind, owner["id"], as_id(item["id"]), as_text(item["value"]))
+        _add(call, kind, owner["id"], item["id"], item["value"])
     return owner
 
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from assetfs.sandbox.jama import classic, collections, metas, projects, recycling, resources, search, tags, uploads
+from assetfs.sandbox.jama import annotations as notes
+from assetfs.sandbox.jama import (
+    classic,
+    collections,
+    metas,
+    projects,
+    recycling,
+    resources,
+    roles,
+    search,
+    tags,
+    uploads,
+)
 from assetfs.sandbox.jama.profiles import Profile
 from assetfs.sandbox.jama.registry import CLASSIC, LEGACY, METHODS, Method
 
-MODULES = (classic, collections, metas, projects, recycling, resources, search, tags, uploads)
+MODULES = (*(notes, classic, collections, metas, projects, recycling, resources, roles, search, tags, uploads),)
 
 
 def methods_of(profile: Profile) -> dict[str, Method]:

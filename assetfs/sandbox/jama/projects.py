@@ -6,11 +6,19 @@ import json
 import sqlite3
 from typing import Any
 
-from assetfs.sandbox.jama import filetypes, serialise
+from assetfs.sandbox.jama import filetypes, roles, serialise
 from assetfs.sandbox.jama.access import VERBS, Access
 from assetfs.sandbox.jama.collections import ancestry, live
 from assetfs.sandbox.jama.context import Call, as_id
-from assetfs.sandbox.jama.errors import NO_COLLECTION, NO_PROPERTY, NO_RESOURCE, OTHER_PROJECT, Refused
+from assetfs.sandbox.jama.errors import (
+    NO_COLLECTION,
+    NO_PROPERTY,
+    NO_RESOURCE,
+    NO_ROLE,
+    NO_USER,
+    OTHER_PROJECT,
+    Refused,
+)
 from assetfs.sandbox.jama.registry import method, superuser
 from assetfs.sandbox.jama.serialise import Json
 
@@ -53,63 +61,11 @@ def user_tasks_status(call: Call, project_id: object = None) -> list[Json]:
     return []
 
 
-def _permission(row: sqlite3.Row) -> Json:
-    kind, pk = row["object_class"], row["object_pk"]
-    flags = {f"object_{verb}": bool(row[f"object_{verb}"]) for verb in VERBS}
-    label = f"{kind}({pk})"
-    return {
-        "object_type": "permission",
-        "id": row["id"],
-        "label": label,
-        "object_class": kind,
-        "object_pk": pk,
-        **flags,
-    }
-
-
-def _role(call: Call, row: sqlite3.Row, advanced: object) -> Json:
-    rows = call.rows("SELECT * FROM permission WHERE role_id = ? ORDER BY id", row["id"])
-    if advanced:
-        permissions = [_permission(item) for item in rows]
-    else:
-        permissions = [
-            {"object_type": "permission", "id": item["id"], "label": f"{item['object_class']}.{verb}"}
-            for item in rows
-            for verb in VERBS
-            if item["object_pk"] is None and item[f"object_{verb}"]
-        ]
-    return {"object_type": "role", "id": row["id"], "label": row["label"], "permissions": permissions}
-
-
-def _access(call: Call, row: sqlite3.Row, project: Json | None, advanced: object) -> Json:
-    return {
-        "object_type": "project_access",
-        "project_id": row["project_id"],
-        "project": project,
-        "role": _role(call, call.rows("SELECT * FROM role WHERE id = ?", row["role_id"])[0], advanced),
-        "user": serialise.user(call.rows("SELECT * FROM user WHERE id = ?", row["user_id"])[0]),
-    }
-
-
-def _project(call: Call, project_id: int) -> Json:
-    row = call.project(project_id)
-    roles = call.rows("SELECT * FROM role WHERE project_id = ? ORDER BY id", row["id"])
-    accesses = call.rows("SELECT * FROM access WHERE project_id = ? ORDER BY id", row["id"])
-    return {
-        "object_type": "project",
-        "id": row["id"],
-        "label": row["label"],
-        "description": row["description"],
-        "roles": [_role(call, item, True) for item in roles],
-        "accesses": [_access(call, item, None, True) for item in accesses],
-    }
-
-
 @method
 def projects_user_permissions(call: Call, advanced_permissions: object = False) -> list[Json]:
     """The caller's roles, one entry per project and role."""
     rows = call.rows("SELECT * FROM access WHERE user_id = ? ORDER BY id", call.user.id)
-    return [_access(call, row, _project(call, row["project_id"]), advanced_permissions) for row in rows]
+    return [roles.access(call, row, roles.project(call, row["project_id"]), advanced_permissions) for row in rows]
 
 
 @method
@@ -159,7 +115,7 @@ def _access_for_role(call: Call, kind: str, object_id: object, role_id: object, 
     call.access(project["id"]).check_member(project["label"])
     role = call.row("SELECT * FROM role WHERE id = ?", as_id(role_id))
     if role is None:
-        raise Refused("no such role")
+        raise Refused(NO_ROLE)
     if role["project_id"] != project["id"]:
         raise Refused(OTHER_PROJECT)
     rights = Access.of_role(call.db, role["id"])
@@ -218,6 +174,8 @@ def project_property(call: Call, project_id: object, property_key: object) -> Js
 def set_project_property(call: Call, project_id: object, property_key: object, property_value: Any) -> Json:
     """Set a property to any JSON value."""
     pid, key = _properties(call, project_id, "create", "update"), _key(property_key)
+    if property_value is None:
+        raise LookupError("a property needs a value")
     call.db.execute(
         "INSERT INTO property (project_id, key, value) VALUES (?, ?, ?)"
         " ON CONFLICT (project_id, key) DO UPDATE SET value = excluded.value",
@@ -238,10 +196,10 @@ def delete_project_property(call: Call, project_id: object, property_key: object
 
 @superuser
 def activate_rpc_access(call: Call, user_name: object, api_key: object) -> bool:
-    """Give a user a key, or bring a deactivated one back."""
+    """Give a user, who may be new, a key, or bring a deactivated one back."""
     user_id = call.scalar("SELECT id FROM user WHERE username = ?", user_name)
     if user_id is None:
-        raise Refused("no such user")
+        user_id = call.insert("INSERT INTO user (username) VALUES (?)", user_name)
     call.db.execute(
         "INSERT INTO api_key (key, user_id) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET active = 1",
         (api_key, user_id),
@@ -252,17 +210,13 @@ def activate_rpc_access(call: Call, user_name: object, api_key: object) -> bool:
 @superuser
 def deactivate_rpc_access(call: Call, user_name: object, api_key: object) -> bool:
     """Take a user's key out of use; requests with it are 403 from then on."""
-    call.db.execute(
+    done = call.db.execute(
         "UPDATE api_key SET active = 0 WHERE key = ? AND user_id = (SELECT id FROM user WHERE username = ?)",
         (api_key, user_name),
     )
+    if not done.rowcount:
+        raise Refused(NO_USER)
     return True
-
-
-@superuser
-def list_projects(call: Call) -> list[Json]:
-    """All projects."""
-    return [_project(call, row["id"]) for row in call.rows("SELECT id FROM project ORDER BY id")]
 
 
 @superuser

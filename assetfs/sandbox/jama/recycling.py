@@ -121,10 +121,11 @@ def restore_collection(call: Call, collection_id: object, destination_collection
     """Bring a collection back below another (or the same) parent, with its subtree and the deleted resources in it."""
     if collection_id == destination_collection_id:
         raise Refused(ITSELF)
-    row = call.row("SELECT * FROM collection WHERE id = ?", as_id(collection_id))
-    if row is None:
-        raise Refused(NO_COLLECTION)
-    place = live(call, destination_collection_id)
+    ids = (as_id(collection_id), as_id(destination_collection_id))
+    row = call.row("SELECT * FROM collection WHERE id = ?", ids[0])
+    if row is None or isinstance(collection_id, str) or isinstance(destination_collection_id, str):
+        raise Refused(NO_COLLECTION)  # a text finds a row here, which is then looked for by the text
+    place = live(call, ids[1])
     if place["project_id"] != row["project_id"]:
         raise Refused(OTHER_PROJECT)
     moving = row["parent_id"] != place["id"]
@@ -186,8 +187,8 @@ def selected(call: Call, collection_id: object, selection: Any) -> tuple[list[in
         raise Refused(NO_COLLECTION)
     include, exclude = (selection or {}).get("include"), (selection or {}).get("exclude") or {}
     if include:
-        collections = [as_id(item) for item in include.get("collections_ids") or []]
-        resources = [as_id(item) for item in include.get("resources_ids") or []]
+        collections = _there(call, "collection", include.get("collections_ids"))
+        resources = _there(call, "resource", include.get("resources_ids"))
     else:
         query = "SELECT id FROM collection WHERE parent_id = ? AND deleted_at IS NULL ORDER BY title"
         collections = [item["id"] for item in call.rows(query, row["id"])]
@@ -195,6 +196,13 @@ def selected(call: Call, collection_id: object, selection: Any) -> tuple[list[in
         resources = [item["id"] for item in call.rows(query, row["id"])]
     no_collections, no_resources = exclude.get("collections_ids") or [], exclude.get("resources_ids") or []
     return [i for i in resources if i not in no_resources], [i for i in collections if i not in no_collections]
+
+
+def _there(call: Call, kind: str, ids: Any) -> list[int]:
+    """Those of the ids that anything has."""
+    wanted = id_list(as_id(item) for item in ids or [])
+    found = call.rows(f"SELECT id FROM {kind} WHERE id IN (SELECT value FROM json_each(?))", wanted)
+    return [row["id"] for row in found]
 
 
 @method

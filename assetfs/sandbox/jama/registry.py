@@ -26,14 +26,13 @@ def method(function: Method) -> Method:
 
 
 def superuser(function: Method) -> Method:
-    """Register a method that only a superuser may call."""
+    """Register a method that only a superuser may call: for anybody else the parameters do not matter."""
 
     def guarded(call: Call, *params: Any) -> Any:
         if not call.user.is_superuser:
             raise Refused(SUPERUSERS_ONLY)
-        return function(call, *params)
+        return invoke(function, call, list(params))
 
-    guarded.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     METHODS[function.__name__] = guarded
     return function
 

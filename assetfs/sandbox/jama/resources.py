@@ -98,9 +98,11 @@ def rename_resource(call: Call, resource_id: object, title: Any) -> bool:
 
 
 def link(call: Call, resource_id: int, collection_id: int) -> None:
-    """Add a membership unless it is there."""
+    """Add a membership unless it is there. (An INSERT that is ignored would use up an id.)"""
     call.db.execute(
-        "INSERT OR IGNORE INTO membership (collection_id, resource_id) VALUES (?, ?)", (collection_id, resource_id)
+        "INSERT INTO membership (collection_id, resource_id) SELECT ?1, ?2"
+        " WHERE NOT EXISTS (SELECT 1 FROM membership WHERE collection_id = ?1 AND resource_id = ?2)",
+        (collection_id, resource_id),
     )
 
 
@@ -176,7 +178,9 @@ def replace_file(call: Call, from_resource_id: object, to_resource_id: object) -
     access.check_row("delete", "resource", source)
     access.check_row("update", "resource", target)
     call.db.execute(
-        "INSERT OR IGNORE INTO metadataset (project_id, title) VALUES (?, 'ExifTool')", (target["project_id"],)
+        "INSERT INTO metadataset (project_id, title) SELECT ?1, 'ExifTool'"
+        " WHERE NOT EXISTS (SELECT 1 FROM metadataset WHERE project_id = ?1 AND title = 'ExifTool')",
+        (target["project_id"],),
     )
     exif = (
         "metadata_id IN (SELECT f.id FROM metadata f JOIN metadataset s ON s.id = f.set_id"
@@ -210,6 +214,7 @@ def erase(call: Call, resource_id: int) -> None:
         "DELETE FROM membership WHERE resource_id = ?",
         "DELETE FROM resource_value WHERE owner_id = ?",
         "DELETE FROM resource_tag WHERE owner_id = ?",
+        "DELETE FROM annotation WHERE resource_id = ?",
         "UPDATE collection SET representative_id = NULL WHERE representative_id = ?",
         "DELETE FROM resource WHERE id = ?",
     ):

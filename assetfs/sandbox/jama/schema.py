@@ -63,6 +63,11 @@ CREATE TABLE IF NOT EXISTS collection_value (
   UNIQUE (metadata_id, owner_id, value));
 CREATE INDEX IF NOT EXISTS collection_value_owner ON collection_value (owner_id);
 
+CREATE TABLE IF NOT EXISTS annotation (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, resource_id INTEGER NOT NULL, owner_id INTEGER NOT NULL, data TEXT NOT NULL,
+  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, public INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS annotation_resource ON annotation (resource_id);
+
 CREATE TABLE IF NOT EXISTS tag (
   id INTEGER PRIMARY KEY AUTOINCREMENT, project_id INTEGER NOT NULL, uid TEXT NOT NULL, label TEXT, ark TEXT,
   UNIQUE (project_id, uid));

@@ -38,6 +38,8 @@ def _like(template: str, value: object) -> str:
 
 def condition(term: Json, kind: str) -> Condition | None:
     """A search term as SQL; None when it is not understood and so ignored."""
+    if not isinstance(term, dict):
+        return None
     if {"property", "term", "value"} <= term.keys():
         if term["property"] != "title" or term["term"] not in TESTS:
             return None

@@ -6,7 +6,7 @@ import sqlite3
 
 from assetfs.sandbox.jama import serialise
 from assetfs.sandbox.jama.collections import live
-from assetfs.sandbox.jama.context import Call
+from assetfs.sandbox.jama.context import Call, as_text
 from assetfs.sandbox.jama.errors import NO_TAG, Refused
 from assetfs.sandbox.jama.registry import legacy, method
 from assetfs.sandbox.jama.resources import live_resource, touch
@@ -14,10 +14,15 @@ from assetfs.sandbox.jama.serialise import Json
 
 
 def _find(call: Call, project_id: int, uid: object) -> sqlite3.Row:
-    row = call.row("SELECT * FROM tag WHERE project_id = ? AND uid = ?", project_id, uid)
+    row = _known(call, project_id, uid)
     if row is None:
         raise Refused(NO_TAG)
     return row
+
+
+def _known(call: Call, project_id: int, uid: object) -> sqlite3.Row | None:
+    text = None if uid is None else as_text(uid)
+    return call.row("SELECT * FROM tag WHERE project_id = ? AND uid = ?", project_id, text)
 
 
 @method
@@ -35,12 +40,13 @@ def set_tag(call: Call, uid: object, project_id: object, label: object = None, a
     """Get or create a tag and overwrite what is known of it: a label or ark that is not given is taken away."""
     project = call.project(project_id)
     call.access(project["id"]).check("create", "tag", None, "tag")
-    call.db.execute(
-        "INSERT INTO tag (project_id, uid, label, ark) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (project_id, uid) DO UPDATE SET label = excluded.label, ark = excluded.ark",
-        (project["id"], uid, label, ark),
-    )
-    return serialise.tag(_find(call, project["id"], uid))
+    values = [None if value is None else as_text(value) for value in (label, ark, uid)]
+    if _known(call, project["id"], uid) is None:
+        call.db.execute("INSERT INTO tag (label, ark, uid, project_id) VALUES (?, ?, ?, ?)", (*values, project["id"]))
+    else:
+        call.db.execute("UPDATE tag SET label = ?, ark = ? WHERE uid = ? AND project_id = ?", (*values, project["id"]))
+    known = serialise.tag(_find(call, project["id"], uid))
+    return {**known, "uid": uid, "label": label or uid, "ark": ark}  # as they were given, not as they are kept
 
 
 @method
