@@ -76,6 +76,7 @@ def application(wanted: str | None, *, everything: bool = False) -> typer.Typer:
     app = typer.Typer(
         rich_markup_mode="rich",
         no_args_is_help=True,
+        add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
@@ -95,8 +96,13 @@ def _is_mount_line(arguments: Sequence[str]) -> bool:
 
 def _completing() -> list[str]:
     """The words of the line that a shell wants completed: it says them in the environment."""
+    if "_ASSETFS_COMPLETE" not in os.environ:
+        return []
+    from typer.completion import completion_init  # type: ignore[attr-defined] # not in its __all__
+
+    completion_init()  # typer's way of writing into people's .bashrc is switched off, and this with it
     line = os.environ.get("_TYPER_COMPLETE_ARGS") or os.environ.get("COMP_WORDS", "")
-    return line.split()[1:] if "_ASSETFS_COMPLETE" in os.environ else []
+    return line.split()[1:]
 
 
 def main(arguments: Sequence[str]) -> int:

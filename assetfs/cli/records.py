@@ -143,10 +143,10 @@ def read(mountpoint: Path) -> Record | None:
 
 
 def named(word: Path) -> Path:
-    """The mount point that is meant: a path, or the name of a repository that is mounted."""
-    if len(word.parts) == 1 and word.name and not os.path.lexists(word):
+    """The mount point that is meant: a path, or the name or URL of a repository that is mounted."""
+    if word.name and not os.path.lexists(word):
         for record in every():
-            if record.alive and str(word) == record.source:
+            if record.alive and word == Path(record.source):
                 return record.mountpoint
     return word
 

@@ -25,7 +25,7 @@ def sandbox(
     protocol: Annotated[
         str, typer.Argument(help="Which server: ayon, jama, jdma, midas or sams.", autocompletion=_protocols)
     ],
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes any free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes any free one.")] = 0,
     data: Annotated[
         Path | None, typer.Option(help="Keep the data here; else a temporary folder is used and removed.")
     ] = None,

@@ -96,6 +96,14 @@ def test_a_refused_upload_is_tried_again(desk: Desk) -> None:
     assert desk.content("a.txt") == content
 
 
+def test_a_mount_is_found_by_its_name(desk: Desk) -> None:
+    refused(desk)
+    source = desk.drive.source
+    (owed,) = json.loads(command(desk, "uploads", source, "--json").stdout)["uploads"]
+    assert command(desk, "uploads", source, "discard", str(owed["number"])).returncode == 0
+    assert desk.uploads() == {}
+
+
 def test_all_refused_uploads_are_tried_again(desk: Desk) -> None:
     contents = {name: refused(desk, name) for name in ("a.txt", "b.txt")}
     desk.server.disarm()
