@@ -1,10 +1,11 @@
 """The real SAMS server on loopback, for tests that must not take our own sandbox's word for it.
 
 The release from the package index goes once into a virtual environment below `.setup/`, under the Python that it wants
-(3.8 or 3.9). It needs MongoDB and Elasticsearch 7 besides: those that `ASSETFS_MONGO_URI` and
+(3.8 or 3.9). It keeps everything in MongoDB and Elasticsearch 7: those that `ASSETFS_MONGO_URI` and
 `ASSETFS_ELASTICSEARCH_URL` name, of which it uses a database and an index of its own, or else programs of this machine
-(`mongod`, `elasticsearch`), started on loopback with their data in a temporary folder. Where there is neither,
-`NotAvailableError` says so.
+(`mongod`, `elasticsearch`), started on loopback with their data in a temporary folder. Where there is neither, it gets
+stand-ins (`sams_app.py`, `sams_search.py`): databases in memory, and searches by the sandbox's code. All answers are
+the real server's own then, but what a search finds.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,16 +29,18 @@ from tests.live.real_jama import NotAvailableError, _free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".setup" / "sams"
-RELEASE = ("sams-server==0.3.2", "superdesk-core==2.3.7", "markupsafe<2.1", "eve-elastic>=7,<7.3", "gunicorn")
+RELEASE = (
+    "sams-server==0.3.2",
+    "superdesk-core==2.3.7",
+    "markupsafe<2.1",
+    "eve-elastic>=7,<7.3",
+    "mongomock>=4.3",
+    "gunicorn",
+)
 """With what today's resolver would else choose wrongly."""
 PYTHONS = ("3.8", "3.9")
 KEY = "7f2ababa423061c5"  # one that begins with B, a, s, i or c could never be used
 PATIENCE = 120.0
-STORES = {
-    "mongod": ("ASSETFS_MONGO_URI", "MongoDB"),
-    "elasticsearch": ("ASSETFS_ELASTICSEARCH_URL", "Elasticsearch 7"),
-}
-"""Programs, the variables that name running ones instead, and their names for people."""
 
 
 class RealSams:
@@ -75,19 +79,6 @@ def install() -> Path:
     return VENV
 
 
-def stores() -> None:
-    """Raises NotAvailableError where one of the two that the server keeps everything in is nowhere to be had."""
-    wanted = {
-        "mongod": ("ASSETFS_MONGO_URI", "MongoDB"),
-        "elasticsearch": ("ASSETFS_ELASTICSEARCH_URL", "Elasticsearch 7"),
-    }
-    missing = [told for program, told in wanted.items() if told[0] not in os.environ and not shutil.which(program)]
-    if missing:
-        names = " and ".join(name for _, name in missing)
-        variables = " and ".join(variable for variable, _ in missing)
-        raise NotAvailableError(f"the SAMS server needs {names}: install them, or name running ones in {variables}")
-
-
 @contextmanager
 def _process(words: list[str], folder: str, environ: dict[str, str], ready: str) -> Iterator[None]:
     """A program as long as the block runs, which is ready when something answers at the URL."""
@@ -114,46 +105,57 @@ def _process(words: list[str], folder: str, environ: dict[str, str], ready: str)
             process.wait()
 
 
+def _mongo(stack: ExitStack, folder: str, environ: dict[str, str]) -> str:
+    """The databases: named ones, those of a program that is started, or ones in the server's memory."""
+    if named := os.environ.get("ASSETFS_MONGO_URI"):
+        return named.rstrip("/")
+    if not shutil.which("mongod"):
+        environ["ASSETFS_IN_MEMORY"] = "yes"
+        return "mongodb://localhost"
+    port = _free_port()
+    words = ["mongod", "--dbpath", folder, "--port", str(port), "--bind_ip", "127.0.0.1"]
+    stack.enter_context(_process(words, folder, environ, f"http://127.0.0.1:{port}/"))
+    return f"mongodb://127.0.0.1:{port}"
+
+
+def _elastic(stack: ExitStack, folder: str, environ: dict[str, str]) -> str:
+    """The index: a named one, that of a program that is started, or the stand-in."""
+    if named := os.environ.get("ASSETFS_ELASTICSEARCH_URL"):
+        return named
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    told = {"path.data": f"{folder}/index", "path.logs": folder, "http.port": port, "discovery.type": "single-node"}
+    words = ["elasticsearch", *(f"-E{key}={value}" for key, value in told.items())]
+    if not shutil.which("elasticsearch"):
+        words = [sys.executable, "-m", "tests.live.sams_search", str(port)]
+        environ = {**environ, "PYTHONPATH": str(ROOT)}
+    stack.enter_context(_process(words, folder, environ, url))
+    return url
+
+
 @contextmanager
 def start_real_sams() -> Iterator[RealSams]:
     """Stores, the API behind gunicorn; stopped by process id at the end."""
-    stores()
     venv = install()
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sams-"))
         name, environ = f"assetfs_{secrets.token_hex(4)}", {**os.environ, "HOME": folder}
-        mongo = os.environ.get("ASSETFS_MONGO_URI")
-        if mongo is None:
-            port = _free_port()
-            words = ["mongod", "--dbpath", folder, "--port", str(port), "--bind_ip", "127.0.0.1"]
-            stack.enter_context(_process(words, folder, environ, f"http://127.0.0.1:{port}/"))
-            mongo = f"mongodb://127.0.0.1:{port}"
-        elastic = os.environ.get("ASSETFS_ELASTICSEARCH_URL")
-        if elastic is None:
-            port = _free_port()
-            told = {
-                "path.data": f"{folder}/index",
-                "path.logs": folder,
-                "http.port": port,
-                "discovery.type": "single-node",
-            }
-            words = ["elasticsearch", *(f"-E{key}={value}" for key, value in told.items())]
-            elastic = f"http://127.0.0.1:{port}"
-            stack.enter_context(_process(words, folder, environ, elastic))
+        mongo, elastic = _mongo(stack, folder, environ), _elastic(stack, folder, environ)
         port = _free_port()
         url = f"http://127.0.0.1:{port}/"
         environ |= {
             "SAMS_URL": url,
             "SAMS_PUBLIC_URL": "http://elsewhere.invalid",  # where the key must never go
             "SAMS_MONGO_DBNAME": name,
-            "SAMS_MONGO_URI": f"{mongo.rstrip('/')}/{name}",
+            "SAMS_MONGO_URI": f"{mongo}/{name}",
             "SAMS_ELASTICSEARCH_URL": elastic,
             "SAMS_ELASTICSEARCH_INDEX": name,
             "SAMS_AUTH_TYPE": "sams.auth.basic",
             "SAMS_CLIENT_API_KEYS": KEY,
-            "STORAGE_DESTINATION_1": f"MongoGridFS,internal,{mongo.rstrip('/')}/{name}_one",
-            "STORAGE_DESTINATION_2": f"MongoGridFS,archive,{mongo.rstrip('/')}/{name}_two",
+            "STORAGE_DESTINATION_1": f"MongoGridFS,internal,{mongo}/{name}_one",
+            "STORAGE_DESTINATION_2": f"MongoGridFS,archive,{mongo}/{name}_two",
         }
-        words = [str(venv / "bin" / "gunicorn"), "-b", f"127.0.0.1:{port}", "sams.apps.api.wsgi:application"]
+        words = [str(venv / "bin" / "gunicorn"), "-b", f"127.0.0.1:{port}", "--timeout", "120"]
+        words += ["--pythonpath", str(Path(__file__).parent), "sams_app:application"]
         stack.enter_context(_process(words, folder, environ, url))
         yield RealSams(url)
