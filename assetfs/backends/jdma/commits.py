@@ -113,12 +113,15 @@ class Commits:
 
     async def _goes_on(self, draft: Draft, ledger: Ledger) -> bool:
         """Whether an earlier try is of the same content: the same folder is then handed over again."""
-        manifest = await trio.to_thread.run_sync(self._journal.manifest, draft.key)
-        there = (self._stage.local / str(ledger.state["source"])).exists()
-        if manifest is None:
-            return False
-        now = await trio.to_thread.run_sync(drafts.described, draft.path, draft.key)
-        return there and now.entries == manifest.entries
+        source = str(ledger.state["source"])
+
+        def same() -> bool:
+            manifest = self._journal.manifest(draft.key)
+            if manifest is None or manifest.source != source or not (self._stage.local / source).exists():
+                return False
+            return drafts.described(draft.path, draft.key).entries == manifest.entries
+
+        return await trio.to_thread.run_sync(same)
 
     async def _prepare(self, draft: Draft, label: str, kind: RequestType, storage: str, ledger: Ledger) -> None:
         def prepare() -> tuple[str, str]:

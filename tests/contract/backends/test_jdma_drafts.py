@@ -355,6 +355,36 @@ async def test_an_answer_that_is_lost_for_good_leaves_no_clone_behind(
         await cleared(stage)
 
 
+async def test_a_draft_that_was_changed_between_two_tries_is_handed_over_as_it_is_now(
+    service: Service, stage: Path
+) -> None:
+    """The first try never arrives; the second one dies when its manifest is written and its folder not recorded."""
+    sent = len(service.made(0))
+    async with service.opened(stage) as repository:
+        draft, folder, book = drafted(repository, service), await place(repository, service), Book()
+        service.server.arm("drop", {"method": "POST"})
+        service.server.arm("status", {"method": "GET", "kind": "request"}, count=100, status=501)
+        with pytest.raises(Unavailable):
+            await repository.commit_draft(draft, folder, draft.name, b"put", book)
+        service.server.reset()
+        (draft.path / "more.txt").write_bytes(b"more\n")
+        second = Book(book.state, breaks_at=1, before=True)
+        with pytest.raises(Broken):
+            await repository.commit_draft(draft, folder, draft.name, b"put", second)
+        assert second.state["source"] == book.state["source"]
+    async with service.opened(stage) as repository:
+        third = Book(second.state)
+        with trio.fail_after(30):
+            node = await both(repository, draft, folder, third)
+        found = await files(repository, int(node.id[1:]))
+        assert {path: content(one) for path, one in found.items() if one.size} == {
+            **{path: data for path, data in DATA.items() if data},
+            "more.txt": b"more\n",
+        }
+        await cleared(stage)
+    assert len(service.made(0)) == sent + 1
+
+
 async def test_a_clone_that_was_never_finished_is_removed_at_the_next_start(service: Service, stage: Path) -> None:
     async with service.opened(stage) as repository:
         draft = drafted(repository, service)
