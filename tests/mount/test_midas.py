@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -241,6 +241,33 @@ def test_what_looking_and_reading_cost(tmp_path: Path) -> None:
         assert os.getxattr(large, "user.midas.md5") == digest.encode()
         streams = [row["sent"] for row in server.listing() if row["kind"] == "download" and row["sent"] > 1_000]
         assert len(streams) == 1, "one, however many windows"
+
+
+def test_what_writing_costs(tmp_path: Path) -> None:
+    with (
+        start_sandbox("midas", seed="empty") as server,
+        mounted(server.source, server.credential, tmp_path, *SOON) as drive,
+    ):
+        private = drive.path / HOME / "Private"
+        os.mkdir(private / "desk")
+        assert os.listdir(private / "desk") == []
+
+        def spent(action: Callable[[], object]) -> tuple[int, dict[str, int]]:
+            server.forget()
+            action()
+            flush(drive)
+            told = server.requests()
+            return told["total"], told["calls"]
+
+        total, calls = spent(lambda: (private / "desk/a.txt").write_bytes(b"first"))
+        assert total == 5, calls
+        total, calls = spent(lambda: (private / "desk/b.txt").write_bytes(b"first"))
+        assert total == 4, calls
+        total, calls = spent(lambda: os.setxattr(private / "desk/b.txt", "user.midas.meta.title", b"kept"))
+        total, calls = spent(lambda: os.rename(private / "desk/b.txt", private / "desk/c.txt"))
+        assert total <= 3, calls
+        total, calls = spent(lambda: os.unlink(private / "desk/c.txt"))
+        assert total == 1, calls
 
 
 def test_nobody_in_particular_looks_at_what_is_public(demo: RunningSandbox, tmp_path: Path) -> None:

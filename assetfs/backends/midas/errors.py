@@ -31,7 +31,7 @@ class Incomplete(Unavailable):
     """Not all bytes of an upload have arrived."""
 
 
-class Broke(RepositoryError):
+class Broke(ProtocolViolation):
     """A PHP fatal error, which stands for many things: status 500 and a page of HTML."""
 
 
@@ -71,8 +71,8 @@ MESSAGES: tuple[tuple[str, str, Make], ...] = (
     ("403", "", Forbidden),
     ("0", "This name is already used", Conflict),
     ("0", "Community already exists", Conflict),
-    ("0", "Parent is a child of Folder", Conflict),
-    ("0", "Folder == Parent", Conflict),
+    ("0", "Parent is a child of Folder", ValueRejected),
+    ("0", "Folder == Parent", ValueRejected),
     ("0", "Error in param", NotFound),
     ("0", "Name cannot be empty", ValueRejected),
     ("0", "Please set a name", ValueRejected),

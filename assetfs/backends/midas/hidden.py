@@ -27,7 +27,7 @@ from assetfs.backends.midas.nodes import ROOT, Held, Nodes, held
 from assetfs.backends.midas.trackers import MODULE as TRACKER
 from assetfs.backends.midas.trackers import Trackers
 from assetfs.backends.midas.tree import Tree
-from assetfs.backends.midas.wire import BitstreamInfo, Folder, Item, Revision, Value, number
+from assetfs.backends.midas.wire import BitstreamInfo, Item, Revision, Value, number
 from assetfs.repository import Forbidden, Kind, Node, NodeId, NotFound, ProtocolViolation, Rights, Sink
 
 REVISIONS, THUMBNAILS, METADATA, TRACKERS = ".revisions", ".thumbnails", ".metadata", ".trackers"
@@ -263,6 +263,3 @@ async def land(content: bytes, start: int, stop: int, sink: Sink) -> None:
         room[:count] = content[at : at + count]
         sink.landed(at, count)
         at += count
-
-
-__all__ = ["Folder", "Hidden", "is_hidden", "land"]

@@ -22,7 +22,8 @@ PATIENCE, SILENCE = 2.0, 30.0
 """Seconds: a server that does not tell by then is not asked for a while, and what it thinks shows with the upload."""
 GOOD_SECONDS = 300.0
 KNOWN = 10_000
-_LEVEL = re.compile(r"-?\d+")
+_LEVEL = re.compile(r'\s*(?:\{\s*"\w+"\s*:\s*)?"?(-?\d)"?\s*\}?\s*')
+"""The answer: a number, alone or in an object. A page for people in its place says nothing."""
 
 
 class Privileges:
@@ -52,5 +53,5 @@ class Privileges:
 
     async def _ask(self, kind: str, ident: int) -> int:
         answer = await self._client.page("browse/getmaxpolicy", verb="GET", type=kind, id=ident)
-        found = _LEVEL.search(answer.content.decode("latin-1")) if answer.status == 200 else None
-        return int(found[0]) if found else WRITE
+        found = _LEVEL.fullmatch(answer.content.decode("latin-1")) if answer.status == 200 else None
+        return int(found[1]) if found else WRITE

@@ -23,7 +23,6 @@ from assetfs.sandbox.switches import Switchboard
 Fields = dict[str, Any]
 Json = Any
 LETTERS = string.ascii_letters + string.digits
-BIGGEST = 2**63 - 1  # what SQLite takes for an integer
 
 
 @dataclass
