@@ -6,8 +6,9 @@ import errno
 import itertools
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import pytest
@@ -111,15 +112,61 @@ def test_an_artist_publishes_and_makes_no_folders(
         assert error_of((show.path / product / "v002" / "hero.abc").unlink) == errno.EACCES
 
 
+def dies(
+    show: Mounted,
+    server: RunningSandbox,
+    product: str,
+    fault: str,
+    match: dict[str, str],
+    nth: int,
+    done: Callable[[], bool] | None = None,
+) -> None:
+    """Publish the draft, and kill the daemon when a fault has struck and `done` says so."""
+    server.arm(fault, match, nth=nth, bytes_per_second=1)
+    moving = show.start("mv", f"{product}/next.draft", f"{product}/v002")
+    killed(show, server, moving, done)
+
+
+def killed(
+    show: Mounted, server: RunningSandbox, moving: Popen[bytes] | None, done: Callable[[], bool] | None = None
+) -> None:
+    """Kill the daemon when the armed fault has struck."""
+    assert eventually(lambda: server.armed()[0]["struck"])
+    assert done is None or eventually(done)
+    os.kill(show.pid, signal.SIGKILL)
+    assert eventually(lambda: not alive(show.pid))
+    abort(show.path)  # as `umount --force` does: a thread may be left that waits for the kernel's rename
+    unmount(show.path)
+    if moving is not None:
+        ended(moving)
+    server.disarm()
+
+
+def finished(server: RunningSandbox, studio: Studio, product: str, tmp_path: Path) -> None:
+    """After a remount the version is there once and whole, at the latest when the draft is moved again."""
+    with mounted(server.source, server.credential, tmp_path) as show:
+        draft = show.path / product / "next.draft"
+        assert eventually(lambda: not draft.exists() or state(draft) == "draft")
+        if draft.exists():
+            assert (draft / "exr" / "hero.1001.exr").read_bytes() == b"one"
+            draft.rename(draft.parent / "v002")
+        assert set(os.listdir(show.path / product)) == {"latest", "v001", "v002"}
+        assert (show.path / product / "v002" / "exr" / "hero.1002.exr").read_bytes() == b"two"
+    assert published(studio, product) == WHOLE
+    assert studio.nodes("activities", "activityId", '(tags:["assetfs-upload"])') == []
+
+
 @pytest.mark.parametrize(
     ("fault", "match", "nth"),
     [
+        ("hang", {"kind": "activity", "method": "POST"}, 1),
         ("hang", {"kind": "upload"}, 2),
         ("hang", {"kind": "operations"}, 1),
         ("slow", {"kind": "operations"}, 1),
         ("hang", {"kind": "activity", "method": "POST"}, 2),
+        ("hang", {"kind": "activity", "method": "DELETE"}, 1),
     ],
-    ids=["among its files", "batch not begun", "batch done", "files not attached"],
+    ids=["no anchor", "among its files", "batch not begun", "batch done", "files not attached", "anchor not removed"],
 )
 def test_the_daemon_dies_while_it_publishes(
     server: RunningSandbox,
@@ -132,24 +179,24 @@ def test_the_daemon_dies_while_it_publishes(
 ) -> None:
     with mounted(server.source, server.credential, tmp_path) as show:
         drafted(show, product)
-        server.arm(fault, match, nth=nth, bytes_per_second=1)
-        moving = show.start("mv", f"{product}/next.draft", f"{product}/v002")
-        assert eventually(lambda: server.armed()[0]["struck"])
-        if fault == "slow":
-            assert eventually(lambda: published(studio, product) == WHOLE)
-        os.kill(show.pid, signal.SIGKILL)
-        assert eventually(lambda: not alive(show.pid))
-        abort(show.path)  # as `umount --force` does: a thread may be left that waits for the kernel's rename
-        unmount(show.path)
-        ended(moving)
-    server.disarm()
+        done = (lambda: published(studio, product) == WHOLE) if fault == "slow" else None
+        dies(show, server, product, fault, match, nth, done)
     assert published(studio, product) in (NOTHING_NEW, WHOLE)
+    finished(server, studio, product, tmp_path)
+
+
+def test_the_daemon_dies_again_while_it_finishes(
+    server: RunningSandbox, studio: Studio, product: str, tmp_path: Path
+) -> None:
+    """First when the version is there and nobody was told, then when the files are to be handed over to it."""
     with mounted(server.source, server.credential, tmp_path) as show:
-        draft = show.path / product / "next.draft"
-        assert eventually(lambda: not draft.exists() or state(draft) == "draft")
-        if draft.exists():
-            assert (draft / "exr" / "hero.1001.exr").read_bytes() == b"one"
-            draft.rename(draft.parent / "v002")
-        assert set(os.listdir(show.path / product)) == {"latest", "v001", "v002"}
-        assert (show.path / product / "v002" / "exr" / "hero.1002.exr").read_bytes() == b"two"
-    assert published(studio, product) == WHOLE
+        drafted(show, product)
+        dies(show, server, product, "lost_answer", {"kind": "operations"}, 1)
+    for kind in ({"kind": "activity", "method": "POST"}, {"kind": "activity", "method": "DELETE"}):
+        server.arm("hang", kind)
+        with mounted(server.source, server.credential, tmp_path) as show:
+            draft = show.path / product / "next.draft"
+            moving = show.start("mv", f"{product}/next.draft", f"{product}/v002") if draft.exists() else None
+            killed(show, server, moving)
+        assert published(studio, product) == WHOLE
+    finished(server, studio, product, tmp_path)

@@ -152,6 +152,57 @@ async def test_a_publish_that_dies_at_any_record_is_continued(
     raise AssertionError("too many steps")
 
 
+async def test_a_publish_that_dies_at_any_request_and_again_when_it_is_continued(
+    world: AyonWorld, studio: Studio, repository: Repository, folder: str, tmp_path: Path
+) -> None:
+    """At every step of the transaction: the anchor, each upload and whether it is whole, the batch, the look whether it
+    took place, the files handed over, the anchor removed."""
+    found = draft(tmp_path, a__abc=b"abc", b__bin=b"bin")
+    for step in range(1, 40):
+        product = await repository.stat(f"product.{studio.project}.{studio.product(unique('p'), folder)}")
+        book = Book()
+        world.reset()
+        died = await dies(world, await opened(world), found, product, book, step)
+        assert set(await listed(repository, product)) in (set(), {"v001", "latest"})
+        await dies(world, await opened(world), found, product, book, 1 + step % 6)
+        assert set(await listed(repository, product)) in (set(), {"v001", "latest"})
+        again = await opened(world)
+        node = await again.commit_draft(found, product, "next", b"", Book(book.state))
+        assert node is not None
+        assert set(await listed(again, product)) == {"v001", "latest"}
+        assert set(await listed(again, node)) == {"a.abc", "b.bin"}
+        assert anchors(studio, id_of(product)) == []
+        assert held(studio, id_of(node)) == files_left(world)
+        await again.close()
+        if not died:
+            assert step > 10
+            return
+    raise AssertionError("too many steps")
+
+
+async def dies(
+    world: AyonWorld, repository: Repository, found: Folder, product: Node, book: Book, request: int
+) -> bool:
+    """Publish, and be gone while the n-th request of it has no answer. False when there are not so many."""
+    over = False
+
+    async def publish() -> None:
+        nonlocal over
+        await repository.commit_draft(found, product, "next", b"", book)
+        over = True
+
+    world.arm("hang", nth=request)
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(publish)
+            while not over and not world.running.armed()[0]["struck"]:
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+    world.running.disarm()
+    await repository.close()
+    return not over
+
+
 @pytest.mark.parametrize("fault", ["lost_answer", "drop", "status"])
 async def test_a_publish_at_which_any_answer_is_lost(
     world: AyonWorld, studio: Studio, repository: Repository, folder: str, tmp_path: Path, fault: str
