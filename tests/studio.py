@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import httpx
 
 from tests.sandboxes import RunningSandbox
+
+
+def unique() -> str:
+    """A name that nothing else has."""
+    return f"x{uuid.uuid4().hex[:10]}"
 
 
 class Studio:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,18 +17,9 @@ QUICK = {"heartbeat": 0.2, "auth_wait": 0.5}  # seconds; the real server takes 5
 HEARTBEAT = {"topic": "heartbeat"}
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[RunningSandbox]:
-    with start_sandbox("ayon", seed="empty") as running:
-        yield running
-
-
-@pytest.fixture
-def server(served: RunningSandbox) -> Iterator[RunningSandbox]:
-    served.reset()
-    served.switch(**QUICK)
-    yield served
-    served.reset()
+@pytest.fixture(autouse=True)
+def quick(server: RunningSandbox) -> None:
+    server.switch(**QUICK)
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conformance.clients import NotAvailable, checks, environment, run_check
-from tests.sandboxes import RunningSandbox, start_sandbox
+from tests.sandboxes import RunningSandbox
 
 pytestmark = [pytest.mark.conformance, pytest.mark.timeout(400)]
 
@@ -22,19 +21,6 @@ def python() -> Path:
         return environment(RELEASE)
     except NotAvailable as error:
         pytest.skip(f"{RELEASE} cannot be installed: {error}")
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[RunningSandbox]:
-    with start_sandbox("ayon", seed="empty") as running:
-        yield running
-
-
-@pytest.fixture
-def server(served: RunningSandbox) -> Iterator[RunningSandbox]:
-    served.reset()
-    yield served
-    served.reset()
 
 
 @pytest.mark.parametrize(("script", "check"), CHECKS, ids=[check for _, check in CHECKS])

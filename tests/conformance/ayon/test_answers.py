@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.conformance.patterns import difference
-from tests.sandboxes import RunningSandbox, start_sandbox
-from tests.studio import Studio
+from tests.sandboxes import RunningSandbox
+from tests.studio import Studio, unique
 
 PNG = (
     b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x04\x00\x00\x00\xb5\x1c\x0c\x02\x00\x00\x00"
     b"\x0bIDATx\xdac\xfc_\x0f\x00\x02\x83\x01\x804\xc3Z\xc7\x00\x00\x00\x00IEND\xaeB`\x82"
 )
 NOWHERE = "d" * 32
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RunningSandbox]:
-    with start_sandbox("ayon", seed="empty") as running:
-        yield running
-
-
-@pytest.fixture
-def studio(server: RunningSandbox) -> Studio:
-    return Studio(server)
-
-
-@pytest.fixture
-def artist(server: RunningSandbox) -> Studio:
-    return Studio(server, server.info["artist"]["credential"])
 
 
 @pytest.fixture
@@ -43,10 +26,6 @@ def folder(studio: Studio) -> str:
 @pytest.fixture
 def version(studio: Studio, folder: str) -> str:
     return studio.version(studio.product(folder))
-
-
-def unique() -> str:
-    return "x" + uuid.uuid4().hex[:10]
 
 
 def complaints(studio: Studio, method: str, path: str, body: Any = None, **more: Any) -> list[tuple[str, str]]:

@@ -4,42 +4,13 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
 from datetime import datetime
 
 import httpx
 import pytest
 
 from tests.sandboxes import RunningSandbox, start_sandbox
-from tests.studio import Studio
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[RunningSandbox]:
-    with start_sandbox("ayon", seed="empty") as running:
-        yield running
-
-
-@pytest.fixture
-def server(served: RunningSandbox) -> Iterator[RunningSandbox]:
-    served.reset()
-    yield served
-    served.reset()
-
-
-@pytest.fixture
-def studio(server: RunningSandbox) -> Studio:
-    return Studio(server)
-
-
-@pytest.fixture
-def artist(server: RunningSandbox) -> Studio:
-    return Studio(server, server.info["artist"]["credential"])
-
-
-def unique() -> str:
-    return "x" + uuid.uuid4().hex[:10]
-
+from tests.studio import Studio, unique
 
 # Who is asking
 
