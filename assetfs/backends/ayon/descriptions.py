@@ -26,17 +26,19 @@ Rows = Mapping[str, Mapping[str, Any]]
 
 class Descriptions:
     """The descriptions of one project's entities. `ask` is the request; `listed` gives the ids of a type that are
-    known, in their order."""
+    known, in their order; `ahead` is how many are asked for at once."""
 
     def __init__(
         self,
         ask: Callable[[Mapping[str, list[str]]], Awaitable[Rows]],
         listed: Callable[[str], Iterable[str]],
         followed: Callable[[], bool],
+        ahead: int = AHEAD,
     ) -> None:
         self._ask = ask
         self._listed = listed
         self._followed = followed
+        self._ahead = ahead
         self._known: LRUCache[str, tuple[float, Any]] = LRUCache(REMEMBERED)
         self._dropped: LRUCache[str, float] = LRUCache(REMEMBERED)
         self._missed: dict[str, float] = {}
@@ -75,7 +77,7 @@ class Descriptions:
         at = listed.index(ids[0]) + 1 if ids[0] in listed else 0
         asked = set(ids)
         rest = (one for one in listed[at:] + listed[:at] if one not in asked and self._fresh(one, now) is None)
-        return [one for one, _ in zip(rest, range(AHEAD - len(ids)), strict=False)]
+        return [one for one, _ in zip(rest, range(self._ahead - len(ids)), strict=False)]
 
     def drop(self, id_: str) -> None:
         """An entity changed."""

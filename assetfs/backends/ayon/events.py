@@ -126,6 +126,8 @@ def changes_of(studio: Studio, frame: Frame) -> Iterator[Change]:
     if frame.project is None:
         return
     ours = frame.sender == studio.client.sender
+    if group in ("link", "links"):
+        studio.links(frame.project).clear()
     match group:
         case "entity":
             what, _, verb = rest.partition(".")

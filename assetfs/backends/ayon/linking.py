@@ -9,9 +9,9 @@ from __future__ import annotations
 from assetfs.backends.ayon import naming, nodes
 from assetfs.backends.ayon.client import decoded, of_project
 from assetfs.backends.ayon.ids import ENTITIES, Ref, is_id, parse
-from assetfs.backends.ayon.queries import LINKS, LIST_OF, LISTS, Ask
+from assetfs.backends.ayon.queries import LISTS, Ask
 from assetfs.backends.ayon.studio import Studio
-from assetfs.backends.ayon.wire import EntityList, Item, Linked, LinkEdge, Made, Projects, Rows
+from assetfs.backends.ayon.wire import EntityList, Item, LinkEdge, Made, Projects
 from assetfs.repository import Kind, NameRejected, Node, NotFound, Rights, Unsupported, ValueRejected
 
 DIRECTIONS = ("out", "in")
@@ -75,12 +75,10 @@ class Linking:
 
     async def edges(self, project: str, what: str, id_: str) -> list[LinkEdge]:
         """All links of an entity, as it sees them. Raises NotFound."""
-        rows = LIST_OF[what]
-        asked = [Ask(rows, {"ids": [id_]}, LINKS, 2)]
-        found = (await self._studio.client.query(project, asked, "links", dict[str, Rows[Linked]]))[rows]
-        if not found.edges:
+        found = (await self._studio.links(project).rows({what: [id_]}))[what].get(id_)
+        if found is None:
             raise NotFound(f"there is no {what} {id_}")
-        return found.edges[0].node.links.edges
+        return list(found.links.edges)
 
     async def _names(self, project: str, entities: list[tuple[str, str]]) -> dict[str, str]:
         """What entities are called on the drive."""
@@ -118,6 +116,7 @@ class Linking:
         path = of_project(folder.project, "links")
         answer = await self._studio.client.send("POST", path, "link", body=body, repeatable=False)
         made = (await decoded(answer, Made, "link")).id
+        self._studio.links(folder.project).clear()
         edge = LinkEdge(
             id=made, direction="out", link_type=link_type, entity_type=target_what, entity_id=target.id, name=name
         )
@@ -128,6 +127,7 @@ class Linking:
         await self._studio.client.send(
             "DELETE", of_project(ref.project, "links", ref.key[4]), "unlink", repeatable=False
         )
+        self._studio.links(ref.project).clear()
 
     # ---- lists ----------------------------------------------------------------------------------------------------
 

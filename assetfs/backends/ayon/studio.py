@@ -17,9 +17,21 @@ from assetfs.backends.ayon.descriptions import Descriptions
 from assetfs.backends.ayon.downloads import Downloads
 from assetfs.backends.ayon.ids import Ref
 from assetfs.backends.ayon.projects import Project, Projects
-from assetfs.backends.ayon.queries import DESCRIBED, LIST_OF, LISTED, Ask
-from assetfs.backends.ayon.wire import AttributeSchema, Folder, Product, Representation, Task, Workfile
+from assetfs.backends.ayon.queries import DESCRIBED, LINKS, LIST_OF, LISTED, Ask
+from assetfs.backends.ayon.wire import (
+    AttributeSchema,
+    Folder,
+    Linked,
+    Product,
+    Representation,
+    Rows,
+    Task,
+    Workfile,
+)
 from assetfs.repository import Node, NotFound
+
+LINKED = 100
+"""Entities whose links are asked for at once: the server looks for those of each alone."""
 
 
 class Choices(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +66,7 @@ class Studio:
         self.publishing = 0
         """How many publishes of ours are under way."""
         self._descriptions: dict[str, Descriptions] = {}
+        self._links: dict[str, Descriptions] = {}
         self._catalogues: dict[str, Catalogue] = {}
 
     @contextmanager
@@ -86,12 +99,25 @@ class Studio:
             self._descriptions[project] = Descriptions(ask, catalogue.listed, lambda: self.followed)
         return self._descriptions[project]
 
+    def links(self, project: str) -> Descriptions:
+        """The links of a project's entities."""
+        if project not in self._links:
+
+            async def ask(wanted: Mapping[str, list[str]]) -> dict[str, dict[str, Any]]:
+                asked = [Ask(LIST_OF[what], {"ids": ids}, LINKS, len(ids) + 1) for what, ids in wanted.items()]
+                found = await self.client.query(project, asked, "links", dict[str, Rows[Linked]])
+                return {what: {edge.node.id: edge.node for edge in found[LIST_OF[what]].edges} for what in wanted}
+
+            listed = self.catalogue(project).listed
+            self._links[project] = Descriptions(ask, listed, lambda: self.followed, LINKED)
+        return self._links[project]
+
     def forget(self) -> None:
         """Anything may have changed."""
         self.projects.forget()
         for catalogue in self._catalogues.values():
             catalogue.clear()
-        for descriptions in self._descriptions.values():
+        for descriptions in (*self._descriptions.values(), *self._links.values()):
             descriptions.clear()
 
     def changed(self, what: str, project: str, id_: str, parents: Iterable[str | None]) -> None:
