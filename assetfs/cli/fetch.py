@@ -183,7 +183,10 @@ class Work:
             name = _recall_attribute(place)
             try:
                 if name is None:
-                    raise Failure(f"{place} has content that is not here, and no attribute to recall it by")
+                    raise Failure(
+                        f"{place} has content that is not here, and this mount cannot recall it from there: name what "
+                        "is below it, or see what its repository takes for that (JDMA: stage)"
+                    )
                 os.setxattr(place, name, b"1")
             except OSError as error:
                 raise Failure(f"{place} cannot be recalled: {error.strerror}") from None

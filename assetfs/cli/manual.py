@@ -22,7 +22,6 @@ from assetfs.config import TABLE, shown
 from assetfs.failure import Failure, Status
 
 _MARKS = re.compile(r"\[(/?)(bold|dim)\]")
-LIVE_NOTE = "Takes effect on SIGHUP, without a new mount."
 
 
 def manual(

@@ -91,7 +91,7 @@ def _number(word: str) -> str:
 def _mount(target: str) -> Path | None:
     """The mount that is meant, by its folder or its repository's name; None where that is not mounted."""
     place = mountinfo.real(records.named(Path(target)))
-    if mountinfo.at(place) is not None or place.is_dir():
+    if mountinfo.at(place) is not None or place.is_dir() or target.startswith(("/", ".", "~")):
         return verbs.mount_at(place)
     return None
 

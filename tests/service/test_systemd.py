@@ -46,6 +46,19 @@ def test_everything_is_installed_where_the_system_looks(installed: Path) -> None
         assert os.access(os.readlink(installed / place), os.X_OK)
 
 
+@pytest.mark.skipif(not (PROJECT / ".venv").is_dir(), reason="make uses .venv, and there is none")
+def test_make_installs_the_same(installed: Path, tmp_path: Path) -> None:
+    root = tmp_path / "destination"
+    make = ["make", "-C", PROJECT, "install-systemd", f"DESTDIR={root}"]
+    done = subprocess.run(make, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+    def files(place: Path) -> set[Path]:
+        return {found.relative_to(place) for found in place.rglob("*") if found.is_symlink() or found.is_file()}
+
+    assert files(root) == files(installed)
+
+
 def test_a_person_installs_for_themselves(home: Home) -> None:
     home.run("install", "--user")
     assert (home.place / ".config/systemd/user/assetfs@.service").is_file()
