@@ -76,6 +76,21 @@ def test_the_tape_copy_of_a_draft_is_what_was_written(tape: Jdma, archive: Archi
         assert tape.server.requests()["calls"] == {"MIGRATE": 1, "GET": 1}
 
 
+def test_a_workspace_that_is_not_listed_takes_a_draft(tape: Jdma, archive: Archive) -> None:
+    other = tape.server.info["buckets"]
+    with archive() as drive:
+        assert other not in os.listdir(drive.path)
+        assert error_of(lambda: os.listdir(drive.path / "nowhere")) == errno.ENOENT
+        draft = drive.path / other / "first run"
+        draft.mkdir()
+        (draft / "a.txt").write_bytes(b"alpha\n")
+        os.setxattr(draft, "user.jdma.commit", b"put")
+        assert eventually(lambda: attribute(draft, "user.jdma.stage") == b"ON_STORAGE")
+        assert below(draft) == {"a.txt": b"alpha\n"}
+    [row] = [row for row in tape.ask("migration/")["migrations"] if row["label"] == "first run"]
+    assert row["workspace"] == other
+
+
 def test_hostile_drafts_name_nothing_but_the_stage(tape: Jdma, archive: Archive) -> None:
     stage, outside = tape.new_stage(), tree(tape.stage / "bystanders", mine_txt="precious\n")
     before = len(list(named(tape.server)))
