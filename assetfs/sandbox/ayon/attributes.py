@@ -20,6 +20,7 @@ SCOPES |= {"W": "workfile", "L": "list", "U": "user"}
 DATETIME = re.compile(
     r"\d{4}-\d{1,2}-\d{1,2}[Tt ]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,6}\d{0,6})?)?([Zz]|[+-]\d{2}(:?\d{2})?)?"
 )
+
 TRUE, FALSE = ("1", "on", "t", "true", "y", "yes"), ("0", "off", "f", "false", "n", "no")
 
 

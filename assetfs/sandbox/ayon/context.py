@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from assetfs.sandbox.ayon.attributes import FALSE, TRUE
 from assetfs.sandbox.ayon.errors import Complaint, NotValid, compact, refused
 from assetfs.sandbox.http import JSON
 from assetfs.sandbox.switches import Switchboard
@@ -219,9 +220,23 @@ class Call:
         return values[-1] if values else None
 
     def flag(self, name: str, default: bool | None = False) -> bool | None:
-        """A query argument that is true or false."""
+        """A query argument that is true or false. Refuses what is neither."""
         value = self.argument(name)
-        return default if value is None else value.lower() in ("1", "true", "yes", "on", "t", "y")
+        if value is None:
+            return default
+        if value.lower() not in TRUE + FALSE:
+            complaint = Complaint((name,), "value could not be parsed to a boolean", "type_error.bool")
+            raise self.invalid(complaint, where="query")
+        return value.lower() in TRUE
+
+    def number(self, name: str) -> int | None:
+        """A query argument that is a whole number. Refuses what is none."""
+        value = self.argument(name)
+        try:
+            return None if value is None else int(value)
+        except ValueError as error:
+            complaint = Complaint((name,), "value is not a valid integer", "type_error.integer")
+            raise self.invalid(complaint, where="query") from error
 
     def header(self, name: str) -> str | None:
         """A request header."""

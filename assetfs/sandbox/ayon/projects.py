@@ -27,10 +27,9 @@ def listing(call: Call) -> Reply:
     rows = call.db.execute(f"SELECT * FROM project WHERE {' AND '.join(where)} ORDER BY name", arguments).fetchall()
     if name := call.argument("name"):
         rows = [row for row in rows if name.lower() in row["folded"]]
-    count, length = len(rows), call.argument("length")
+    count, length, page = len(rows), call.number("length"), call.number("page") or 1
     if length is not None:
-        page = int(call.argument("page") or 1)
-        rows = rows[(page - 1) * int(length) : page * int(length)]
+        rows = rows[(page - 1) * length : page * length]
     groups = user.data.get("accessGroups") or {}
     shown = [
         {
@@ -60,7 +59,7 @@ def get(call: Call) -> Reply:
 def put(call: Call) -> Reply:
     """PUT projects/{p}: a project of the parts that are given."""
     call.only(managers=True)
-    given = call.json()
+    given = call.fields()
     made = anatomy.stock() | {k: given[k] for k in anatomy.stock() if given.get(k)}
     made["config"] = anatomy.stock()["config"] | (given.get("config") or {})
     call.server.add_project(call.params[0], given.get("code") or call.params[0][:4], made, **_more(given))
@@ -85,7 +84,7 @@ def patch(call: Call) -> Reply:
     """PATCH projects/{p}: a list that is given replaces the one that was, even with nothing."""
     project = call.project(call.params[0])
     call.only(managers=True, what="Only managers can update projects")
-    given = call.json()
+    given = call.fields()
     for key in ("code", "label", "active", "library"):
         if key in given:
             setattr(project, key, given[key])

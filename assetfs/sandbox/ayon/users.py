@@ -188,7 +188,7 @@ def get(call: Call) -> Reply:
 def put(call: Call) -> Reply:
     """PUT users/{name}: make a user, or give one a new password, groups and attributes."""
     call.only(managers=True)
-    given = call.json()
+    given = call.fields()
     attrib = {k: v for k, v in (given.get("attrib") or {}).items() if k in ATTRIB}
     call.server.add_user(call.params[0], given.get("password"), given.get("data") or {}, attrib, given.get("apiKey"))
     return done()
@@ -197,7 +197,7 @@ def put(call: Call) -> Reply:
 def patch(call: Call) -> Reply:
     """PATCH users/{name}: data and attributes key by key."""
     call.only(managers=True)
-    old, given = shown(call, call.params[0]), call.json()
+    old, given = shown(call, call.params[0]), call.fields()
     row = call.db.execute("SELECT data FROM user WHERE name = ?", (call.params[0],)).fetchone()
     data = attributes.merged(json.loads(row["data"]), given.get("data") or {})
     attrib = attributes.merged(old["attrib"], {k: v for k, v in (given.get("attrib") or {}).items() if k in ATTRIB})

@@ -30,7 +30,7 @@ def version(studio: Studio, folder: str) -> str:
 
 def complaints(studio: Studio, method: str, path: str, body: Any = None, **more: Any) -> list[tuple[str, str]]:
     """Where a request does not fit its schema, and how."""
-    answer = studio.send(method, f"api/projects/{studio.project}/{path}", body, **more)
+    answer = studio.send(method, f"api/projects/{studio.project}/{path}".rstrip("/"), body, **more)
     assert answer.status_code == 400, answer.text
     assert set(answer.json()) == {"code", "detail", "path", "traceback", "errors"}
     return [(".".join(map(str, error["loc"])), error["type"]) for error in answer.json()["errors"]]
@@ -68,11 +68,19 @@ def test_ids_in_paths_have_32_characters(studio: Studio, path: str) -> None:
         ("POST", "representations", {"name": "a", "versionId": NOWHERE, "files": [{}]},
          ["body.files.0.id", "body.files.0.path"]),
         ("GET", "siteRoots?platform=amiga", None, ["query.platform"]),
+        ("GET", "folders?attrib=perhaps", None, ["query.attrib"]),
+        ("PATCH", "", [], ["body"]),
         ("POST", "files", None, ["header.x-file-name", "header.content-type"]),
     ],
 )  # fmt: skip
 def test_requests_that_do_not_fit(studio: Studio, method: str, path: str, body: Any, where: list[str]) -> None:
     assert [place for place, _ in complaints(studio, method, path, body)] == where
+
+
+def test_pages_of_projects_have_numbers(studio: Studio) -> None:
+    answer = studio.send("GET", "api/projects?length=many")
+    assert [error["loc"] for error in answer.json()["errors"]] == [["query", "length"]]
+    assert studio.send("GET", "api/projects?length=1&page=2").json()["projects"] == []
 
 
 def test_names_of_columns_are_taken_as_well(studio: Studio, folder: str) -> None:

@@ -166,6 +166,8 @@ type Query {{
   users(names: [String!], emails: [String!], projectName: String, {PAGING}): UsersConnection!
   user(name: String!): UserNode
   me: UserNode!
+  inbox(showActiveProjectsOnly: Boolean, showActiveMessages: Boolean, showUnreadMessages: Boolean,
+    showImportantMessages: Boolean, {PAGING}): ActivitiesConnection!
   productTypes: [ProductType!]!
   events(ids: [String!], topics: [String!], projects: [String!], users: [String!], statuses: [String!],
     states: [String!], newerThan: String, olderThan: String, hasChildren: Boolean, includeLogs: Boolean,
