@@ -11,7 +11,7 @@ import pytest
 from tests.sandboxes import RunningSandbox
 
 from .conftest import Eventually, Home
-from .machine import Machine, why_not
+from .machine import ALONE, Machine, why_not
 
 REASON = why_not()
 pytestmark = [pytest.mark.mount, pytest.mark.skipif(bool(REASON), reason=REASON)]
@@ -92,6 +92,38 @@ def test_the_service_is_ready_watched_reloaded_and_drained(
 def sent(sandbox: RunningSandbox) -> int:
     """Files that the server was given."""
     return int(sandbox.requests()["kinds"].get("POST upload", 0))
+
+
+MANAGER = """
+[Service]
+Type=notify
+Delegate=yes
+RuntimeDirectory=user
+Environment=XDG_RUNTIME_DIR=/run/user HOME={home} SYSTEMD_UNIT_PATH={units}
+ExecStart=/lib/systemd/systemd --user
+"""
+"""As user@.service of systemd, for whom the test runs as."""
+
+
+def test_a_persons_manager_starts_and_drains_it(machine: Machine, home: Home, sandbox: RunningSandbox) -> None:
+    place = home.folder("museum")
+    home.repository("museum", sandbox, f'mountpoint = "{place}"', 'write_back_delay = "1h"')
+    home.run("install", "--user")
+    units = home.place / ".config/systemd/user"
+    for name in ("basic", "default", "shutdown"):
+        (units / f"{name}.target").write_text(ALONE)
+    (machine.units / "manager.service").write_text(MANAGER.format(home=home.place, units=units))
+    machine.boot()
+    machine.run("systemctl", "start", "manager.service")
+    told = "env", "XDG_RUNTIME_DIR=/run/user", "systemctl", "--user"
+    machine.run(*told, "start", "assetfs@museum")
+    top = machine.run("ls", place).stdout.split("\n")[0]
+    machine.run("sh", "-c", f"echo one >'{place}/{top}/one.txt'")
+    assert sent(sandbox) == 0
+    machine.run(*told, "stop", "assetfs@museum")
+    assert machine.run(*told, "is-failed", "assetfs@museum", check=False).stdout == "inactive\n"
+    assert machine.run("mountpoint", "-q", place, check=False).returncode != 0
+    assert sent(sandbox) == 1
 
 
 def test_fstab_mounts_when_somebody_looks(
