@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,10 @@ class SamsRig(Rig):
     """A story with a set of its own."""
 
     attribute = TAGS
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.story = replace(self.story, undone={})  # SAMS takes every name: no rename is refused
 
     def _make_folder(self) -> Any:
         self.world = SamsWorld(self.sandbox)

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from assetfs.backends.sams.bundles import END, ENTRY, HEAD, LARGEST, SMALL, Bundles, member_name, sha1_of
 from assetfs.backends.sams.client import Client
 from assetfs.backends.sams.nodes import Nodes
-from assetfs.backends.sams.streams import Streams
+from assetfs.backends.sams.spools import Spools
 from assetfs.backends.sams.wire import Asset, time_ns
 from assetfs.repository import NotFound, ProtocolViolation, Sink, VersionChanged
 from assetfs.transport import Body, Head
@@ -43,7 +43,7 @@ class Downloads:
         self._client = client
         self._nodes = nodes
         self.bundles = Bundles(client)
-        self.streams = Streams(self._whole, nodes.digests.get)
+        self.spools = Spools(self._whole, nodes.digests.get)
 
     async def fetch(self, asset: Asset, start: int, stop: int, sink: Sink) -> None:
         """Deliver [start, stop) of `asset.media_id` to the sink. Raises as `Repository.fetch` says."""
@@ -59,7 +59,7 @@ class Downloads:
             return
         if not (breaks_headers(asset.filename) and asset.length <= LARGEST):
             try:
-                await self.streams.fetch(asset, start, stop, sink)
+                await self.spools.fetch(asset, start, stop, sink)
                 return
             except OSError as error:
                 log.warning("%s is read without a temporary file: %s", asset.id, error.strerror)

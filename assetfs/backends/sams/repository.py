@@ -139,7 +139,7 @@ class SamsRepository(Repository):
         return Identity(server="SAMS", user=self._user or "API key", url=self._endpoint)
 
     async def close(self) -> None:
-        self._downloads.streams.close()
+        self._downloads.spools.close()
         await self._locks.close()
         await self._client.close()
 

@@ -266,15 +266,6 @@ async def test_a_read_costs_one_request_when_the_asset_is_older_than_a_second(
     await again.close()
 
 
-async def test_two_versions_in_one_second_are_told_apart(
-    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh
-) -> None:
-    node = await repository.stat(world.put(area.id, "a.txt", fresh(50)))
-    world.overwrite(node.id, fresh(50))
-    with pytest.raises(VersionChanged):
-        await fetched(repository, node)
-
-
 @pytest.mark.parametrize("name", ["日本 — 語.txt", "line\nbreak.txt", "tab\t.txt", "nul\0.txt"])
 async def test_names_that_break_their_download_are_read_from_an_archive(
     world: SamsWorld, repository: Repository, area: Node, fresh: Fresh, name: str
@@ -454,15 +445,6 @@ async def test_new_content_takes_the_pictures_of_the_old_away(
     assert world.asset(node.id)["renditions"] == []
     assert world.attributes(node.id)[TAGS] == {"Ann"}
     assert seen(world, area) == {"p.png": new}
-
-
-async def test_a_change_that_got_lost_is_not_taken_for_done(
-    world: SamsWorld, repository: Repository, area: Node, fresh: Fresh
-) -> None:
-    node = await repository.upload(area, "a.txt", Held(fresh()), Book())
-    world.switch(lost_patches=True)
-    with pytest.raises(Exception, match="somebody else keeps changing"):
-        await repository.set_metadata(node, {TAGS: b"Ann"})
 
 
 async def test_a_replacement_that_was_made_is_not_unmade(

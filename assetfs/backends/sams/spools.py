@@ -35,7 +35,7 @@ Expected = Callable[[str], str | None]
 """The SHA-1 that the server has announced for a media id, if it has."""
 
 
-class _Stream:
+class _Spool:
     """One content on its way into a temporary file. A sink."""
 
     def __init__(self, asset: Asset) -> None:
@@ -118,20 +118,20 @@ class _Stream:
             await trio.lowlevel.checkpoint()
 
 
-class Streams:
-    """The streams that run. Their tasks are ours until `close`."""
+class Spools:
+    """The spools that are being filled. Their tasks are ours until `close`."""
 
     def __init__(self, download: Download, expected: Expected) -> None:
         self._download = download
         self._expected = expected
-        self._running: dict[str, _Stream] = {}
+        self._running: dict[str, _Spool] = {}
 
     async def fetch(self, asset: Asset, start: int, stop: int, sink: Sink) -> None:
         """A part of a content, from the one stream that there is of it. Raises OSError where there is no room for
         the temporary file, before anything was asked."""
         stream = self._running.get(asset.media_id)
         if stream is None or stream.error is not None or stream.scope.cancel_called:
-            stream = self._running[asset.media_id] = _Stream(asset)
+            stream = self._running[asset.media_id] = _Spool(asset)
             stream.join()
             trio.lowlevel.spawn_system_task(self._run, stream, name=f"stream of {asset.id}")
         else:
@@ -141,7 +141,7 @@ class Streams:
         finally:
             stream.leave()
 
-    async def _run(self, stream: _Stream) -> None:
+    async def _run(self, stream: _Spool) -> None:
         error: RepositoryError | None = None
         media_id = stream.asset.media_id
         with stream.scope:
