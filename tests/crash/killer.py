@@ -26,7 +26,9 @@ WRITEBACK = {
         "Journal": "__init__ save remove replace removed hold release sync checkpoint remember_time"
     },
     "assetfs.writeback.staging": {"Staged": "create close truncate begin_anew complete sync", "": "_put _digest"},
-    "assetfs.writeback.writeback": {"WriteBack": "recover create touch rename forget strike written pause"},
+    "assetfs.writeback.writeback": {"WriteBack": "recover touch forget strike written pause"},
+    "assetfs.writeback.making": {"Making": "create"},
+    "assetfs.writeback.naming": {"Naming": "rename"},
     "assetfs.writeback.settling": {"Settling": "settle keep_beside complete_copies retarget"},
     "assetfs.writeback.holding": {"Holding": "hold end recover taken _send"},
     "assetfs.writeback.leftovers": {"Leftovers": "_remove"},
