@@ -48,7 +48,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """All children of one folder, as `walk` delivers them."""
+    """All children of one folder, as `listings` delivers them."""
 
     folder: Node
     nodes: Sequence[Node]

@@ -34,7 +34,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     What is False here raises `Unsupported` when it is called and leaves the server untouched.
     """
 
-    walk: bool = False
+    listings: bool = False
+    """Several folders can be listed in one request (`Repository.listings`)."""
     measure: bool = False
     settles: bool = False
     """Listings may have files with a `stamp` and a size and no version: the mount asks `stat` before one is opened."""

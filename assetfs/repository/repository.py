@@ -97,9 +97,12 @@ class Repository(ABC):
 
     # ---- optional: reading ----------------------------------------------------------------------------------------
 
-    def walk(self, folder: Node) -> AsyncIterator[Listing]:
-        """A whole subtree, folder before its children, in fewer requests than one per folder."""
-        raise Unsupported(f"{self.name} has no bulk walk")
+    def listings(self, folders: Sequence[Node]) -> AsyncIterator[Listing]:
+        """Several folders in one request, or in few: the first, and as many of the others as go well with it.
+        What is left out is asked for with `children`, if somebody wants it; so are folders that are gone, or refused.
+
+        The mount calls it for somebody who waits for the first and seems to walk through the others next."""
+        raise Unsupported(f"{self.name} lists folders one by one")
 
     async def measure(self, nodes: Sequence[Node]) -> Mapping[NodeId, int]:
         """Sizes of files whose size the listing left out. Nodes that are gone or refused are left out."""

@@ -2,7 +2,8 @@
 
 A listing is fetched whole, by a task of its own that no impatient caller can break off: a caller whose deadline passes
 leaves, and the next one finds the listing further on. Because listings are complete, a name that is not in one does
-not exist: a lookup costs no request of its own, found or not.
+not exist: a lookup costs no request of its own, found or not. Where the repository lists several folders in one
+request, those that a walk will ask for next come along (`ahead.py`).
 
 A listing past its time is fetched again as a whole (one listing, not one request per entry). When the server cannot
 be reached, or takes longer than `patience`, the old listing goes on serving, and the server is asked again after a
@@ -12,7 +13,7 @@ while, not by every lookup; an unreachable server never looks like an empty fold
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import trio
 
@@ -20,6 +21,7 @@ from assetfs import names
 from assetfs.content.catalogue import Catalogue, key_of
 from assetfs.names import Names, Sibling
 from assetfs.repository import Kind, Node, NodeId, NotAuthenticated, NotFound, Repository, RepositoryError
+from assetfs.vfs.ahead import Ahead
 
 log = logging.getLogger("assetfs.vfs")
 
@@ -95,6 +97,7 @@ class Folders:
         self._places: dict[NodeId, tuple[NodeId, ...]] = {}
         """The folders that list a node, where somebody may want to know."""
         capabilities = repository.capabilities
+        self._ahead = Ahead(self._is_at_hand) if capabilities.listings else None
         self._indexed = capabilities.link or capabilities.changes or capabilities.recall
         self.stale_served = 0
         self.on_listed: Callable[[Listing], None] = lambda listing: None
@@ -107,8 +110,7 @@ class Folders:
             return listing
         loading = self._loading.get(folder.id)
         if loading is None:
-            loading = self._loading[folder.id] = _Loading(self._clock())
-            self._nursery.start_soon(self._load, folder, loading)
+            loading = self._begin(folder)
         old = self._listings.get(folder.id)
         if old is not None:
             with trio.move_on_after(max(0.0, loading.begun + self._patience - self._clock())):
@@ -130,6 +132,9 @@ class Folders:
         now = self._clock()
         return listing if now - listing.fetched <= self._ttl or now < listing.good_until else None
 
+    def _is_at_hand(self, folder: NodeId) -> bool:
+        return folder in self._loading or self.peek(folder) is not None
+
     def last(self, folder: NodeId) -> Listing | None:
         """The listing that was fetched last, however old."""
         return self._listings.get(folder)
@@ -143,9 +148,46 @@ class Folders:
             if (loading := self._loading.get(id_)) is not None:
                 loading.outdated = True
 
-    async def _load(self, folder: Node, loading: _Loading) -> None:
+    def _begin(self, folder: Node) -> _Loading:
+        """Ask for a folder, and for those that a walk will come to next."""
+        beside = self._ahead.beside(folder.id) if self._ahead is not None else []
+        wanted = {one.id: (one, _Loading(self._clock())) for one in (folder, *beside)}
+        loading = wanted[folder.id][1]
+        for id_, (_, each) in wanted.items():
+            self._loading[id_] = each
+        if beside:
+            self._nursery.start_soon(self._load_together, wanted)
+        else:
+            self._nursery.start_soon(self._load, folder, loading)
+        return loading
+
+    async def _load_together(self, wanted: dict[NodeId, tuple[Node, _Loading]]) -> None:
+        """What does not come together is asked for alone, if somebody waits for it."""
+        failure: RepositoryError | None = None
         try:
-            loading.listing = await self._fetch(folder)
+            async for listed in self._repository.listings([folder for folder, _ in wanted.values()]):
+                folder, loading = wanted.pop(listed.folder.id)
+                await self._load(folder, loading, listed.nodes)
+        except RepositoryError as error:
+            failure = error if error.transient else None
+            log.debug("listing %d folders together: %s", len(wanted), error)
+        except Exception:
+            log.exception("listing %d folders together failed", len(wanted))
+        for folder, loading in wanted.values():
+            if loading.done.statistics().tasks_waiting:
+                self._nursery.start_soon(self._load, folder, loading, failure)
+            else:
+                del self._loading[folder.id]
+
+    async def _load(
+        self, folder: Node, loading: _Loading, outcome: Sequence[Node] | RepositoryError | None = None
+    ) -> None:
+        """Make a listing of a folder's nodes, which are asked for where nobody has asked."""
+        try:
+            if isinstance(outcome, RepositoryError):
+                raise outcome
+            nodes = outcome if outcome is not None else await self._fetch(folder)
+            loading.listing = await self._keep(folder, loading.begun, nodes)
         except RepositoryError as error:
             old = self._listings.get(folder.id)
             if (error.transient or isinstance(error, NotAuthenticated)) and old is not None:
@@ -166,12 +208,11 @@ class Folders:
                 self.expire(folder.id)
             loading.done.set()
 
-    async def _fetch(self, folder: Node) -> Listing:
-        begun = self._clock()
-        nodes: dict[tuple[NodeId, Kind], Node] = {}
-        async for page in self._repository.children(folder):
-            for node in page.nodes:
-                nodes[node.id, node.kind] = node
+    async def _fetch(self, folder: Node) -> list[Node]:
+        return [node async for page in self._repository.children(folder) for node in page.nodes]
+
+    async def _keep(self, folder: Node, begun: float, found: Sequence[Node]) -> Listing:
+        nodes = {(node.id, node.kind): node for node in found}
         await self._catalogue.sizes(key for n in nodes.values() if n.size is None and (key := key_of(n)) is not None)
         siblings = [Sibling(n.name, n.label, n.kind is Kind.FOLDER, n.always_decorated, n) for n in nodes.values()]
         taken = (self._taken[folder.id],) if folder.id in self._taken else ()
@@ -183,6 +224,8 @@ class Folders:
         self._forget(folder.id)
         self._listings[folder.id] = listing
         self._entries += len(listing)
+        if self._ahead is not None:
+            self._ahead.learn(folder.id, [node for _, node in listing.entries if node.kind is Kind.FOLDER])
         if self._indexed:
             for node in nodes.values():
                 self.linked(node.id, folder.id)
@@ -196,6 +239,8 @@ class Folders:
         if old is None:
             return
         self._entries -= len(old)
+        if self._ahead is not None:
+            self._ahead.forget(folder)
         if self._places:
             for _, node in old.entries:
                 self.unlinked(node.id, folder)

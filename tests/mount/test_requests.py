@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from assetfs.content.catalogue import Catalogue
+from tests import wire
 from tests.fixtures import Mount
 from tests.mounts import error_of, mounted
 from tests.sandboxes import RunningSandbox
+from tests.writing import Desk
 
 pytestmark = pytest.mark.mount
 
@@ -80,6 +82,18 @@ def warm_home(tmp_path: Path) -> Path:
 # ---- mounting and listing ----
 
 
+def test_a_walk_through_many_folders_costs_few_requests(desk: Desk) -> None:
+    for number in range(60):
+        wire.folder(desk.server, "inner", wire.folder(desk.server, f"outer {number:02}", desk.collection))
+    desk.refresh()
+    before = desk.drive.requests()
+    assert desk.run("find . -type d | wc -l").stdout.split() == [b"121"]
+    spent = desk.drive.requests() - before
+    assert spent <= 8, (
+        "whether it is there; what is in it; one, and one in it; fifty, and those in them; the rest, twice"
+    )
+
+
 def test_mounting_and_listing_ten_thousand(bench: Mount, bench_sandbox: RunningSandbox) -> None:
     with bench() as found:
         assert asked(bench_sandbox) == {"POST rpc": 2}, "mounting"
@@ -90,7 +104,7 @@ def test_mounting_and_listing_ten_thousand(bench: Mount, bench_sandbox: RunningS
         found.run("find", TEN_THOUSAND, "-name", "*7.txt")
         assert asked(bench_sandbox) == {}
         assert found.run("find", ".").stdout.count(b"\n") == 11_001 + 5
-        assert asked(bench_sandbox) == {"POST rpc": 2}, "the two folders that were not listed yet"
+        assert asked(bench_sandbox) == {"POST rpc": 1}, "the two folders that were not listed yet, together"
         for number in range(10):
             found.run("test", "-e", f"Bench/large/nothing-{number % 5}", check=False)
         for name in (".hidden", "@eaDir", "Bench/.git", "autorun.inf", ".Trash-0", "Bench/large/large~1.bin"):

@@ -14,7 +14,7 @@ import trio
 from cachetools import LRUCache
 
 from assetfs.backends import Address
-from assetfs.backends.jama import attributes
+from assetfs.backends.jama import attributes, beside
 from assetfs.backends.jama.arranging import Arranging
 from assetfs.backends.jama.client import Client, settled
 from assetfs.backends.jama.connecting import greet
@@ -26,7 +26,6 @@ from assetfs.backends.jama.nodes import ROOT, Nodes, held, parent_id, parse
 from assetfs.backends.jama.replacing import Replacing
 from assetfs.backends.jama.types import FileTypes
 from assetfs.backends.jama.uploads import Patience, Uploads
-from assetfs.backends.jama.walking import Walking
 from assetfs.backends.jama.wire import Collection, Items, Resource
 from assetfs.backends.jama.writing import Writing
 from assetfs.repository import (
@@ -155,10 +154,9 @@ class JamaRepository(Repository):
             total = items.collections_count + items.resources_count
         return Page(nodes, total)
 
-    async def walk(self, folder: Node) -> AsyncIterator[Listing]:
-        walking = Walking(self._dialect, self.children, self._page)
-        async for listing in walking.below(folder):
-            yield listing
+    async def listings(self, folders: Sequence[Node]) -> AsyncIterator[Listing]:
+        for folder, items in await beside.listed(self._dialect, folders):
+            yield Listing(folder, (await self._page(items, folder)).nodes)
 
     async def stat(self, node: NodeId) -> Node:
         if node == ROOT:
@@ -348,7 +346,7 @@ def _credential(address: Address) -> dict[str, str]:
 
 def _capabilities(dialect: Dialect) -> Capabilities:
     return Capabilities(
-        walk=True,
+        listings=dialect.client.batches,
         measure=True,
         create_folder=True,
         remove_folder=True,

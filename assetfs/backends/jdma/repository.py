@@ -34,7 +34,6 @@ from assetfs.repository import (
     Immutable,
     Kind,
     Ledger,
-    Listing,
     Metadata,
     NameRejected,
     Node,
@@ -68,7 +67,6 @@ class JdmaRepository(Repository):
         self._client = Client(self._url, options, self._user, self._account.credentials)
         self._parts = Parts(self._client, self._settings, self._account)
         self.capabilities = Capabilities(
-            walk=True,
             rename=True,
             set_metadata=True,
             changes=True,
@@ -172,14 +170,6 @@ class JdmaRepository(Repository):
             if not await trio.to_thread.run_sync(copies.is_there, copy):
                 self._disk.engine.lost(pk)
             copies.used(pk, time.time())
-
-    async def walk(self, folder: Node) -> AsyncIterator[Listing]:
-        pending = [folder]
-        while pending:
-            here = pending.pop(0)
-            nodes = [node async for page in self.children(here) for node in page.nodes]
-            yield Listing(here, nodes)
-            pending += [node for node in nodes if node.kind is Kind.FOLDER]
 
     async def fetch(self, node: Node, start: int, stop: int, sink: Sink) -> None:
         now = await self.stat(node.id)
@@ -300,10 +290,17 @@ class JdmaRepository(Repository):
         if node.id == ROOT or workspace_of(node.id) is not None:
             if verb != attributes.RECALL:
                 raise Unsupported(f"{verb} is for batches and what is in them")
-            async for listing in self.walk(node):
-                await self.recall([one for one in listing.nodes if one.kind is Kind.FILE], explicit=True)
+            await self._recall_below(node)
             return
         await self._verbs.perform(node.id, verb, value)
+
+    async def _recall_below(self, folder: Node) -> None:
+        """Every file below a folder, folder by folder."""
+        pending = [folder]
+        while pending:
+            nodes = [node async for page in self.children(pending.pop(0)) for node in page.nodes]
+            await self.recall([node for node in nodes if node.kind is Kind.FILE], explicit=True)
+            pending += [node for node in nodes if node.kind is Kind.FOLDER]
 
     # ---- the tree -------------------------------------------------------------------------------------------------
 

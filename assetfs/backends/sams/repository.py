@@ -37,7 +37,6 @@ from assetfs.repository import (
     Identity,
     Kind,
     Ledger,
-    Listing,
     Metadata,
     Node,
     NodeId,
@@ -58,7 +57,6 @@ RESOURCES = "consume/assets"
 """What every SAMS has among its resources."""
 
 CAPABILITIES = Capabilities(
-    walk=True,
     measure=True,
     create_folder=True,
     remove_folder=True,
@@ -196,25 +194,6 @@ class SamsRepository(Repository):
             return []
         found = [shelves.Place(letter, folder[1:]).node() for letter in shelves.BY]
         return [renditions.top(folder[1:], creating=self._creating), *found]
-
-    async def walk(self, folder: Node) -> AsyncIterator[Listing]:
-        if folder.id != ROOT:
-            yield Listing(folder, [node async for page in self.children(folder) for node in page.nodes])
-            return
-        sets = {node.id: node async for page in self._finding.sets() for node in page.nodes}
-        yield Listing(folder, list(sets.values()))
-        here, nodes = "", list[Node]()
-        async for assets, _ in self._client.walk({"match_all": {}}, ["set_id", "_media_id"]):
-            for asset in assets:
-                if here != f"s{asset.set_id}":
-                    if here in sets:
-                        yield Listing(sets.pop(here), nodes)
-                    here, nodes = f"s{asset.set_id}", []
-                nodes.append(self._nodes.asset(asset))
-        if here in sets:
-            yield Listing(sets.pop(here), nodes)
-        for empty in sets.values():
-            yield Listing(empty, [])
 
     async def stat(self, node: NodeId) -> Node:
         if node == ROOT:

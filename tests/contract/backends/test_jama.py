@@ -195,13 +195,14 @@ async def test_large_folders_come_in_windows(large: RunningSandbox) -> None:
     await repository.close()
 
 
-async def test_a_subtree_costs_its_depth(world: JamaWorld, repository: Repository, area: Node) -> None:
-    for number in range(60):
+async def test_folders_listed_together_cost_one_request(world: JamaWorld, repository: Repository, area: Node) -> None:
+    for number in range(40):
         world.make_folder(world.make_folder(area.id, f"outer {number}"), "inner")
+    folders = list((await listed(repository, area)).values())
     world.reset()
-    listings = [listing async for listing in repository.walk(area)]
-    assert len(listings) == 121
-    assert len(world.requests()) <= 3
+    listings = [listing async for listing in repository.listings(folders)]
+    assert [[node.name for node in listing.nodes] for listing in listings] == [["inner"]] * 40
+    assert len(world.requests()) == 1
 
 
 # ---- downloads ----------------------------------------------------------------------------------------------------
