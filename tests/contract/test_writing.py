@@ -450,7 +450,7 @@ async def test_what_is_not_declared_asks_the_server_nothing(world: World, reposi
     for name in missing:
         with pytest.raises(Unsupported):
             await OPTIONAL[name](repository, area)  # type: ignore[misc]
-    for name in ("walk", "search", "tagged", "changes"):
+    for name in ("listings", "search", "tagged", "changes"):
         declared = "tags" if name == "tagged" else name
         if not getattr(repository.capabilities, declared):
             with pytest.raises(Unsupported):

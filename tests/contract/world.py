@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from assetfs.repository import Node, NodeId, Repository
+from assetfs.repository import Kind, Listing, Node, NodeId, Repository
 
 
 @dataclass(frozen=True)
@@ -148,3 +148,15 @@ class World(ABC):
 
     def arm(self, fault: str, **options: Any) -> None:
         raise NotImplementedError
+
+
+async def walked(repository: Repository, folder: Node) -> list[Listing]:
+    """A folder and all below it, level by level."""
+    listings: list[Listing] = []
+    pending = [folder]
+    while pending:
+        here = pending.pop(0)
+        nodes = [node async for page in repository.children(here) for node in page.nodes]
+        listings.append(Listing(here, nodes))
+        pending += [node for node in nodes if node.kind is Kind.FOLDER]
+    return listings

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import errno
 import os
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -191,3 +194,52 @@ def test_a_storm_of_changes_while_the_folder_is_in_use(others: Others) -> None:
     for number in range(200):
         (others.theirs / f"end {number}.txt").touch()
         others.tell(others.theirs / f"end {number}.txt", "created")  # the mount ends while they come
+
+
+# ---- inotify(7) -----------------------------------------------------------------------------------------------------
+
+IN_MODIFY, IN_CREATE, IN_DELETE, IN_DELETE_SELF = 0x2, 0x100, 0x200, 0x400
+
+
+class Watch:
+    """What inotify tells of a folder or file."""
+
+    def __init__(self, path: Path) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._file = libc.inotify_init1(os.O_NONBLOCK)
+        mask = IN_MODIFY | IN_CREATE | IN_DELETE | IN_DELETE_SELF
+        assert libc.inotify_add_watch(self._file, os.fsencode(path), mask) > 0
+
+    def events(self) -> list[tuple[int, str]]:
+        """What has happened since this was asked last."""
+        found, rest = [], b""
+        with contextlib.suppress(BlockingIOError):
+            rest = os.read(self._file, 64 << 10)
+        while rest:
+            _, mask, _, length = struct.unpack_from("iIII", rest)
+            found.append((mask & 0xFFF, rest[16 : 16 + length].rstrip(b"\0").decode()))
+            rest = rest[16 + length :]
+        return found
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+def test_inotify_tells_of_what_is_done_here_and_of_a_watched_file_that_others_remove(others: Others) -> None:
+    with contextlib.closing(Watch(others.desk)) as folder, contextlib.closing(Watch(others.desk / "a.txt")) as file:
+        (others.desk / "ours.txt").touch()
+        assert (IN_CREATE, "ours.txt") in folder.events()
+        (others.theirs / "new.txt").write_text("hello\n")
+        others.tell(others.theirs / "new.txt", "created")
+        (others.theirs / "b.txt").write_text("b, second\n")
+        others.tell(others.theirs / "b.txt")
+        assert others.seen((others.desk / "new.txt").exists)
+        assert others.seen(lambda: (others.desk / "b.txt").read_text() == "b, second\n")
+        assert folder.events() == []
+        node, place = others.disk.id_of(others.theirs / "a.txt"), others.disk.id_of(others.theirs)
+        (others.theirs / "a.txt").unlink()
+        others.disk.tell(node=node, folder=place, kind="removed")
+        assert others.seen(lambda: not (others.desk / "a.txt").exists())
+        assert others.seen(lambda: IN_DELETE_SELF in [mask for mask, _ in file.events()])
+        (others.desk / "ours.txt").unlink()
+        assert folder.events() == [(IN_DELETE, "ours.txt")], "of what others do, a folder's watcher learns nothing"

@@ -154,7 +154,10 @@ class JamaRepository(Repository):
             total = items.collections_count + items.resources_count
         return Page(nodes, total)
 
-    async def listings(self, folders: Sequence[Node]) -> AsyncIterator[Listing]:
+    def listings(self, folders: Sequence[Node]) -> AsyncIterator[Listing]:
+        return self._listings(folders) if self.capabilities.listings else super().listings(folders)
+
+    async def _listings(self, folders: Sequence[Node]) -> AsyncIterator[Listing]:
         for folder, items in await beside.listed(self._dialect, folders):
             yield Listing(folder, (await self._page(items, folder)).nodes)
 

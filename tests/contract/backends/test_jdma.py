@@ -30,6 +30,7 @@ from assetfs.repository import (
     ValueRejected,
 )
 from tests.contract.doubles import fetched
+from tests.contract.world import walked
 from tests.jdma_service import Service, adler32, content, files
 
 DATA = {"a.txt": b"alpha\n", "sub/b.bin": os.urandom(70_000), "sub/deep/c.txt": b"gamma\n", "empty": b""}
@@ -83,18 +84,18 @@ async def test_everything_at_once_costs_two_requests_and_later_none(service: Ser
         service.upload(DATA)
     async with service.opened(stage) as repository:
         service.server.forget()
-        seen = [listing async for listing in repository.walk(await repository.root())]
+        seen = await walked(repository, await repository.root())
         assert len(seen) > 6
         assert service.total() == 2
         service.server.forget()
-        again = [listing async for listing in repository.walk(await repository.root())]
+        again = await walked(repository, await repository.root())
         assert again == seen
         nodes = [node for listing in again for node in listing.nodes]
         assert set(await repository.metadata(nodes)) == {node.id for node in nodes}
         assert service.total() == 0
     async with service.opened(stage) as repository:
         service.server.forget()
-        assert [listing async for listing in repository.walk(await repository.root())] == seen
+        assert await walked(repository, await repository.root()) == seen
         assert service.total() == 1, "the list of batches; files of batches on storage are known for ever"
 
 
@@ -102,7 +103,7 @@ async def test_one_more_batch_costs_one_listing(service: Service, stage: Path) -
     for _ in range(3):
         service.upload(DATA)
     async with service.opened(stage, catalogue_ttl=0.0) as repository:
-        [listing async for listing in repository.walk(await repository.root())]
+        await walked(repository, await repository.root())
         number = service.upload(DATA, "one more")
         service.server.forget()
         await files(repository, number)

@@ -34,6 +34,7 @@ from tests.contract.backends.sams import OTHER_DESTINATION, TAGS, SamsWorld
 from tests.contract.doubles import Book, Held, fetched
 from tests.contract.test_reading import listed
 from tests.contract.test_writing import seen
+from tests.contract.world import walked
 from tests.sandboxes import start_sandbox
 
 Fresh = Callable[..., bytes]
@@ -189,7 +190,7 @@ async def test_attributes_of_a_set(world: SamsWorld, repository: Repository, are
 async def test_everything_at_once(world: SamsWorld, repository: Repository, other: Node, fresh: Fresh) -> None:
     files = {world.put(other.id, f"{number}.txt", fresh()) for number in range(3)}
     empty = world.beside("root", "empty")
-    listings = [listing async for listing in repository.walk(await repository.root())]
+    listings = await walked(repository, await repository.root())
     found = {listing.folder.id: {node.id for node in listing.nodes} for listing in listings}
     assert found["root"] == {entry.id for entry in world.entries("root")} == found.keys() - {"root"}
     assert (found[other.id], found[empty]) == (files, set())
@@ -234,7 +235,7 @@ async def test_listings_go_on_page_by_page(
     world.reset()
     assert {node.id for node in (await listed(repository, area)).values()} == files
     assert requests(world) == ["GET search"] * 3
-    listings = [listing async for listing in repository.walk(await repository.root())]
+    listings = await walked(repository, await repository.root())
     assert {node.id for listing in listings if listing.folder.id == area.id for node in listing.nodes} == files
 
 
