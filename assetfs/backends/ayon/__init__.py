@@ -37,6 +37,7 @@ OPTIONS = (
         parse=_mapping,
     ),
     Option("site_roots", bool, True, "Read published files at the roots that the server names for this machine, too."),
+    Option("media_fallback", bool, False, "Films and pictures that are not here are read from reviewables like them."),
     Option("show_inactive", bool, False, "Show projects, folders, products and so on that are not active."),
     Option(
         "store",

@@ -14,8 +14,6 @@ from assetfs.backends.ayon.studio import Studio
 from assetfs.backends.ayon.wire import EntityList, Item, LinkEdge, Made, Projects
 from assetfs.repository import Kind, NameRejected, Node, NotFound, Rights, Unsupported, ValueRejected
 
-DIRECTIONS = ("out", "in")
-
 
 class Linking:
     """Reads and changes links; reads lists."""

@@ -14,6 +14,20 @@ LONGEST = 255
 
 _NUMBER = re.compile(r"v(\d{1,9})")
 _DRAFT = re.compile(r"(?:v\d{1,9}|next)\.draft")
+MEDIA = {
+    **dict.fromkeys(("jpg", "jpeg"), "image/jpeg"),
+    **{name: f"image/{name}" for name in ("png", "gif", "webp", "bmp")},
+    **dict.fromkeys(("tif", "tiff"), "image/tiff"),
+    **dict.fromkeys(("mov", "qt"), "video/quicktime"),
+    **dict.fromkeys(("mp4", "m4v"), "video/mp4"),
+    **{name: f"video/{name}" for name in ("webm", "mpeg")},
+    "exr": "image/x-exr",
+    "mkv": "video/x-matroska",
+    "avi": "video/x-msvideo",
+    "mxf": "application/mxf",
+    "ogv": "video/ogg",
+}
+"""What the server takes for a reviewable, by extension."""
 
 
 def file_name(path: str, representation: str) -> str:
@@ -49,3 +63,8 @@ def pointers(versions: list[Version]) -> dict[str, Version]:
     done = [one for one in numbered if one.is_latest_done]
     found = {"hero": [one for one in active if one.version < 0], "latest": numbered, "approved": done}
     return {name: max(ones, key=lambda one: one.version) for name, ones in found.items() if ones}
+
+
+def extension(name: str) -> str:
+    """What stands behind a name's last dot, in small letters."""
+    return name.rpartition(".")[2].lower()

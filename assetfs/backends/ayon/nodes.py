@@ -170,12 +170,13 @@ def _file(
     project_: Project, row: Representation, file: File, ref: Ref, overwrite: bool, number: int | None = None
 ) -> Node:
     stored = file.id if stored_by_us(row) and is_id(file.id) else ""
-    local = None if stored else _local(project_, file.path)
+    media = project_.media and not stored and naming.extension(naming.file_name(file.path, row.name)) in naming.MEDIA
+    local = None if stored else _local(project_, file.path, fetchable=media)
     size = file.bytes if stored else file.bytes or None  # 0 is also what the server has where nobody told a size
     digest = file.hash.lower() if file.hash and _HEX.fullmatch(file.hash.lower()) else ""
     kind = (file.hash_type or "md5").lower()
     usual = bool(stored) and len(digest) == DIGESTS.get(kind)
-    online = bool(stored) or local is not None
+    online = bool(stored) or local is not None or media
     return Node(
         id=ref.node,
         kind=Kind.FILE,
@@ -193,10 +194,10 @@ def _file(
     )
 
 
-def _local(project_: Project, path: str) -> LocalContent | None:
+def _local(project_: Project, path: str, *, fetchable: bool) -> LocalContent | None:
     where = rooted(path)
     root = project_.roots.get(where.root) if where is not None else None
-    return LocalContent(root, "/".join(where.parts)) if where is not None and root is not None else None
+    return LocalContent(root, "/".join(where.parts), fetchable) if where is not None and root is not None else None
 
 
 def workfile(project_: Project, row: Workfile, found: Found | None) -> Node:

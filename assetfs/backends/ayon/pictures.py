@@ -23,6 +23,7 @@ from assetfs.repository import (
     NameRejected,
     Node,
     NotFound,
+    NotHere,
     ProtocolViolation,
     RepositoryError,
     Rights,
@@ -36,20 +37,6 @@ WITH_THUMBNAIL = ("project", "folder", "task", "version")
 """Workfiles have some, too, but asking for one is an error of the server's (4.8)."""
 PLURAL = {"folder": "folders", "task": "tasks", "version": "versions"}
 PICTURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
-MEDIA = {
-    **dict.fromkeys(("jpg", "jpeg"), "image/jpeg"),
-    **{name: f"image/{name}" for name in ("png", "gif", "webp", "bmp")},
-    **dict.fromkeys(("tif", "tiff"), "image/tiff"),
-    **dict.fromkeys(("mov", "qt"), "video/quicktime"),
-    **dict.fromkeys(("mp4", "m4v"), "video/mp4"),
-    **{name: f"video/{name}" for name in ("webm", "mpeg")},
-    "exr": "image/x-exr",
-    "mkv": "video/x-matroska",
-    "avi": "video/x-msvideo",
-    "mxf": "application/mxf",
-    "ogv": "video/ogg",
-}
-"""What the server takes for a reviewable, by extension."""
 LARGEST_THUMBNAIL = 16 << 20
 _HEADER = re.compile(r"[^\x20-\x7e\x80-\U0010ffff]")
 
@@ -215,6 +202,16 @@ class Pictures:
         info: FileInfo = await self._studio.downloads.info(node.private.ref.project, node.private.stored)
         return info.size
 
+    async def fetch_instead(self, node: Node, start: int, stop: int, sink: Sink) -> None:
+        """Bytes of a file that is not here, from a reviewable of its version that has its name and size. Raises
+        NotHere."""
+        ref: Ref = node.private.ref
+        for one in await self.reviewables(Ref("version", ref.project, (node.private.row.version_id,))):
+            if one.name == node.name and node.size is not None and await self.size(one) == node.size:
+                await self._studio.downloads.fetch(ref.project, one.private.stored, node.size, start, stop, sink)
+                return
+        raise NotHere("the content is not available at this site, nor as a reviewable")
+
     async def remove_reviewable(self, node: Node) -> None:
         """Take a reviewable away: its comment, then its file."""
         ref: Ref = node.private.ref
@@ -230,7 +227,7 @@ class Pictures:
 
 def media_type(name: str) -> str:
     """What a reviewable's name says that it is. Raises NameRejected for what the server takes no reviewable of."""
-    mime = MEDIA.get(name.rpartition(".")[2].lower())
+    mime = naming.MEDIA.get(name.rpartition(".")[2].lower())
     if mime is None:
         raise NameRejected("reviewables are films and pictures")
     return mime

@@ -26,6 +26,8 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     facts: ProjectFacts
     roots: dict[str, Path] = {}
     writable: dict[str, Path] = {}
+    media: bool = False
+    """Reviewables stand in for files that are not here."""
 
     def find(self, path: str) -> Found | None:
         """The local file of a stored path, if it is here. Touches the disk: for threads."""
@@ -49,10 +51,11 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
 class Projects:
     """Remembers projects. `mapped` are the roots that the mount's options name: they win, and are written."""
 
-    def __init__(self, client: Client, mapped: Mapping[str, Path], *, ask: bool) -> None:
+    def __init__(self, client: Client, mapped: Mapping[str, Path], *, ask: bool, media: bool) -> None:
         self._client = client
         self._mapped = dict(mapped)
         self._ask = ask
+        self._media = media
         self._known: dict[str, Project] = {}
         self._asking: dict[str, trio.Lock] = {}
 
@@ -66,7 +69,10 @@ class Projects:
             if name not in self._known:
                 facts = await self._client.get(of_project(name), ProjectFacts, "project")
                 self._known[name] = Project(
-                    facts=facts, roots={**await self._site_roots(name), **self._mapped}, writable=dict(self._mapped)
+                    facts=facts,
+                    roots={**await self._site_roots(name), **self._mapped},
+                    writable=dict(self._mapped),
+                    media=self._media,
                 )
             return self._known[name]
 

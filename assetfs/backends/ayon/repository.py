@@ -24,6 +24,7 @@ from assetfs.backends.ayon.studio import Choices, Studio
 from assetfs.backends.ayon.wire import Attributes, Info, Me
 from assetfs.backends.ayon.writing import Writing
 from assetfs.repository import (
+    Availability,
     Capabilities,
     Change,
     Draft,
@@ -140,8 +141,6 @@ class AyonRepository(Repository):
         ref, of = parse(node.id), node.private
         if ref.what == "thumbnail":
             await self._pictures.fetch_thumbnail(node, start, stop, sink)
-        elif node.local is not None:
-            await fetch_local(node.local, node.version if ref.what == "workfile" else None, start, stop, sink)
         elif of.stored:
             try:
                 await self._studio.downloads.fetch(ref.project, of.stored, node.size, start, stop, sink)
@@ -150,8 +149,22 @@ class AyonRepository(Repository):
                 if now.version != node.version:
                     raise VersionChanged("the file was replaced on the server") from None
                 raise
+        elif node.availability is Availability.ONLINE:
+            await self._fetch_here(node, start, stop, sink)
         else:
             raise NotHere("the content is not available at this site")
+
+    async def _fetch_here(self, node: Node, start: int, stop: int, sink: Sink) -> None:
+        """A file at a root, or what may stand in for it."""
+        if node.local is not None:
+            version = node.version if parse(node.id).what == "workfile" else None
+            try:
+                await fetch_local(node.local, version, start, stop, sink)
+                return
+            except NotHere:
+                if not node.local.fetchable:
+                    raise
+        await self._pictures.fetch_instead(node, start, stop, sink)
 
     async def measure(self, nodes: Sequence[Node]) -> Mapping[NodeId, int]:
         found: dict[NodeId, int] = {}

@@ -39,6 +39,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
 
     root_map: Mapping[str, Path] = {}
     site_roots: bool = True
+    media_fallback: bool = False
     show_inactive: bool = False
     allow_overwrite: bool = False
     store: str = "project-files"
@@ -56,7 +57,7 @@ class Studio:
         self.client = client
         self.choices = choices
         self.downloads = Downloads(client)
-        self.projects = Projects(client, choices.root_map, ask=choices.site_roots)
+        self.projects = Projects(client, choices.root_map, ask=choices.site_roots, media=choices.media_fallback)
         self.schema: dict[str, AttributeSchema] = {}
         self.user = ""
         self.followed = False

@@ -17,7 +17,7 @@ from assetfs.backends import Address
 from assetfs.backends.ayon import deposit
 from assetfs.backends.ayon.client import Client
 from assetfs.backends.ayon.downloads import Downloads
-from assetfs.repository import Conflict, Kind, NameRejected, Node, Repository, Unavailable
+from assetfs.repository import Conflict, Kind, NameRejected, Node, NotHere, Repository, Unavailable
 from assetfs.transport import TransportOptions
 from tests.ayon import Studio, unique
 from tests.contract.ayon.kit import PNG, anchors, at, draft, files_left, id_of, opened
@@ -58,6 +58,30 @@ async def test_reviewables(world: AyonWorld, studio: Studio, repository: Reposit
     await repository.remove(node, review)
     assert await listed(repository, review) == {}
     assert not studio.has(node.version or "")
+
+
+async def test_reviewables_stand_in_for_what_is_not_here(
+    world: AyonWorld, studio: Studio, repository: Repository, product: Node
+) -> None:
+    """Where `media_fallback` says so, those of the same name and size."""
+    id_ = studio.version(1, id_of(product))
+    version = await repository.stat(f"version.{studio.project}.{id_}")
+    await repository.upload(await repository.hidden(version, ".review"), "beauty.png", Held(PNG), Book())
+    for name, root, size in (("near", "work", len(PNG)), ("far", "nosuch", len(PNG)), ("other", "nosuch", 7)):
+        file = {"id": unique(name), "name": "x", "path": f"{{root[{root}]}}/{name}/beauty.png", "size": size}
+        studio.make("representation", name=name, versionId=id_, files=[file])
+    plain, willing = await opened(world), await opened(world, media_fallback=True)
+    for one, good in ((plain, 0), (willing, 2)):
+        found = 0
+        async for page in one.children(await one.stat(version.id)):
+            for node in page.nodes:
+                try:
+                    found += (await fetched(one, node)).content == PNG
+                except NotHere:
+                    continue
+        assert found == good
+    await plain.close()
+    await willing.close()
 
 
 @pytest.mark.parametrize("fault", ["lost_answer", "drop"])

@@ -115,7 +115,7 @@ class Workfiles(AyonWorld):
     requests more: what it is, and where its roots are."""
 
     what = "workfile"
-    budget = Budget(connect=2, listing=3, metadata_of_many=1, small_read=0, upload=8, replace=5, measure_of_many=0)
+    budget = Budget(connect=2, listing=3, metadata_of_many=1, small_read=0, upload=8, replace=3, measure_of_many=0)
 
     def __init__(self, running: RunningSandbox) -> None:
         super().__init__(running)
@@ -174,7 +174,7 @@ class Versions(AyonWorld):
     """A folder is a version, into which we may write. Bytes are on the server."""
 
     what = "representation"
-    budget = Budget(connect=2, listing=3, metadata_of_many=1, small_read=2, upload=12, replace=14, measure_of_many=0)
+    budget = Budget(connect=2, listing=3, metadata_of_many=1, small_read=2, upload=12, replace=11, measure_of_many=0)
 
     def __init__(self, running: RunningSandbox) -> None:
         super().__init__(running)
