@@ -42,6 +42,7 @@ class BufferPool:
         self.in_use = 0
         self._idle: dict[int, list[Buffer]] = {}
         self._idle_bytes = 0
+        self._asked = False
         self._reclaim = reclaim
         self._spare = spare
         self._freed = trio.Event()
@@ -52,6 +53,7 @@ class BufferPool:
 
     def try_take(self, size: int, share: float = 1.0) -> Buffer | None:
         """A buffer of at least `size` bytes, or None when that would take more than `share` of the budget."""
+        self._asked = True
         size = self.rounded(size)
         if not self._idle.get(size):
             self._spare(size)  # a used buffer is better than a fresh one
@@ -83,6 +85,14 @@ class BufferPool:
         self._idle.setdefault(buffer.size, []).append(buffer)
         self._idle_bytes += buffer.size
         self.wake()
+
+    def rest(self) -> None:
+        """To be called every few seconds: idle buffers go back to the system when nobody has asked for one since the
+        last time. A mount that nobody reads from takes no memory for it."""
+        if not self._asked:
+            self._idle.clear()
+            self._idle_bytes = 0
+        self._asked = False
 
     def wake(self) -> None:
         """Something that could be reclaimed has appeared: let those who wait try again."""

@@ -87,7 +87,7 @@ async def opened(
                 async with trio.open_nursery() as nursery:
                     part = await _assembled(config, repository, root, catalogue, nursery, hello, metrics)
                     part.status.identity = identity
-                    nursery.start_soon(_save, catalogue)
+                    nursery.start_soon(_now_and_then, catalogue, part.status.store)
                     nursery.start_soon(part.operations.notifier.run)
                     nursery.start_soon(part.fs.changes.run)
                     if part.fs.drafting is not None:
@@ -272,7 +272,8 @@ def owed(config: MountConfig) -> list[dict[str, object]]:
         raise MountFailed(f"{damage}: what was written is in {folder / 'staging'}") from None
 
 
-async def _save(catalogue: Catalogue) -> None:
+async def _now_and_then(catalogue: Catalogue, store: ContentStore) -> None:
     while True:
         await trio.sleep(SAVE_EVERY)
+        store.pool.rest()
         await catalogue.save()
