@@ -3,6 +3,7 @@
 # make check      format, lint, types, import rule, unit tests: before every commit
 # make bench      beside rclone, httpx and curl
 # make test-live  the contract against the real Jama and SAMS servers, which it installs from PyPI and starts; skipped, with the reason, where that cannot be
+# make compare-jama  the same calls to the real Jama server and to the sandbox: what differs; ARGS="--seed 7 --calls 2000"
 # make docs       the documentation as a site, in build/site
 # make install-systemd  service units, mount helper, manual pages and shell completion (DESTDIR, PREFIX)
 # make clean      takes away what the others made here
@@ -12,7 +13,7 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: demo test check bench test-live docs install-systemd clean setup
+.PHONY: demo test check bench test-live compare-jama docs install-systemd clean setup
 .NOTPARALLEL: check
 
 setup:
@@ -41,6 +42,10 @@ bench:
 test-live:
 	@.ci/setup test
 	@$(BIN)/pytest -m live $(ARGS)
+
+compare-jama:
+	@.ci/setup test
+	@$(BIN)/python -m tests.live.differential $(ARGS)
 
 docs:
 	@.ci/setup test
