@@ -46,10 +46,11 @@ def encode(raw: str) -> bytes:
 
 
 def decode(name: bytes) -> str:
-    """The server's text that `encode` made this of. Bytes that are no UTF-8 come as surrogate escapes."""
+    """The server's text that `encode` made this of. Bytes that are no UTF-8 come as surrogate escapes; those of a lone
+    surrogate are one only where an escape says so, or else a name that somebody typed would show as another."""
     plain = _ESCAPE.sub(lambda m: bytes([int(m[1], 16)]), name)
     try:
-        return plain.decode("utf-8", "surrogatepass")
+        return plain.decode("utf-8", "strict" if plain == name else "surrogatepass")
     except UnicodeDecodeError:
         return plain.decode("utf-8", "surrogateescape")
 

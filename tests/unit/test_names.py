@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from assetfs.names import LIMIT, Sibling, assign, decode, decorate, encode
@@ -56,6 +56,7 @@ def test_an_encoded_name_never_leaves_its_folder(raw: str) -> None:
 
 
 @given(st.binary(min_size=1, max_size=40))
+@example(b"\xed\xa0\x80")
 def test_a_name_that_a_user_typed_is_found_again(typed: bytes) -> None:
     """What the kernel sends, decoded for the server and listed again, is the same name unless it held an escape."""
     if b"%" in typed or any(byte < 0x20 or byte in b"/\x7f" for byte in typed) or typed in (b".", b".."):
