@@ -10,6 +10,8 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from assetfs.repository import Availability, Kind, Node
 from assetfs.vfs.attributes import Attributes, Ownership, describe
 from assetfs.vfs.errors import NotPermitted, ReadOnly
@@ -112,6 +114,10 @@ class Telling:
 
     def describe(self, inode: Inode) -> Attributes:
         """An inode for the kernel: as the version that somebody reads, with the size and time of what was written."""
+        told = self._describe(inode)
+        return msgspec.structs.replace(told, links=0) if inode.detached else told
+
+    def _describe(self, inode: Inode) -> Attributes:
         if inode.detached and (staged := self._fs.staged_of(inode)) is not None:
             return self._describe_as(staged.node(), inode.number)
         node = inode.node

@@ -148,3 +148,20 @@ def test_a_copy_between_two_folders_of_the_drive_keeps_the_bytes(desk: Desk, tmp
     desk.run("mkdir f; cp -a a.bin f/a.bin; cmp a.bin f/a.bin")
     desk.flush()
     assert desk.there()["a.bin"]["id"] == desk.there(desk.collections()["f"])["a.bin"]["id"]
+
+
+def test_the_link_count_follows_what_is_linked_and_unlinked_here(desk: Desk) -> None:
+    desk.put("a.txt", fresh())
+    places = [desk / name for name in ("first", "second")]
+    for place in places:
+        place.mkdir()
+        os.link(desk / "a.txt", place / "a.txt")
+    assert [path.stat().st_nlink for path in (desk / "a.txt", *(place / "a.txt" for place in places))] == [3, 3, 3]
+    (desk / "a.txt").unlink()
+    assert [(place / "a.txt").stat().st_nlink for place in places] == [2, 2]
+    (places[0] / "a.txt").unlink()
+    assert (places[1] / "a.txt").stat().st_nlink == 1
+    with (places[1] / "a.txt").open("rb") as opened:
+        (places[1] / "a.txt").unlink()
+        assert os.fstat(opened.fileno()).st_nlink == 0
+    assert desk.there() == {}
