@@ -63,6 +63,7 @@ def umount(
         raise Failure(f"{place} is not a mount of assetfs but of {mounted.fstype}: use umount", Status.USAGE)
     deadline = time.monotonic() + (0 if lazy else seconds)
     owed = 0 if force else drain(place, deadline)
+    files = "1 file is" if owed == 1 else f"{owed} files are"
     if force:
         mountinfo.abort(mounted)
     try:
@@ -72,11 +73,12 @@ def umount(
             raise
         raise Failure(f"{place} is in use{_by(users(place))}: close that, or use --lazy") from None
     if record is not None and not lazy and not _ends(record, deadline, force=force):
+        debt = f"; {files} still owed to the server" if owed else ""
         raise Failure(
-            f"{place} is unmounted, but its daemon ({record.pid}) is still at work: its log is {record.log}", 5
+            f"{place} is unmounted{debt}; its daemon ({record.pid}) is still at work: its log is {record.log}",
+            5,
         )
     if owed:
-        files = "1 file is" if owed == 1 else f"{owed} files are"
         raise Failure(f"{place} is unmounted; {files} still owed to the server: the next mount goes on with that", 5)
     return Status.DONE
 

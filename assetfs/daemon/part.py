@@ -196,7 +196,8 @@ class _locked:  # noqa: N801 - used as a statement
             holder = os.read(self._file, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(self._file)
             raise MountFailed(
-                f"{self._source} is mounted already by process {holder}: unmount it first, or use another --state-dir"
+                f"{self._source} is mounted already by process {holder}: unmount it first, wait until that has"
+                " ended if it is unmounted, or use another --state-dir"
             ) from None
         os.ftruncate(self._file, 0)
         os.write(self._file, f"{os.getpid()}\n".encode())

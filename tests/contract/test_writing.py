@@ -77,6 +77,7 @@ async def test_the_same_content_twice(world: World, repository: Repository, area
     assert isinstance(conflict.value, SameContent)
     assert conflict.value.node is not None
     assert conflict.value.node.id == first.id
+    assert world.samples.name in str(conflict.value), "people look for names, not for ids"
     assert set(seen(world, area)) == {world.samples.name}
     below = await repository.stat(world.make_folder(area.id, "below"))
     linked = await repository.upload(below, world.samples.name, Held(content), Book())

@@ -150,7 +150,7 @@ class Writing:
             raise SameContent("the project has the same content, where this API key may not look") from None
         node = self.nodes.resource(record, held(folder).special)
         if file_name(record.title, record.original_name) != name:
-            raise SameContent(f"the project has the same content under another name: {node.id}", node)
+            raise SameContent(f"the project has the same content under another name: {node.id}, {node.name!r}", node)
         await self.client.call(self.dialect.attach(number, held(folder).id))
         return node
 
