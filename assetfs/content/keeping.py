@@ -91,7 +91,7 @@ class Keeper:
         self.progress()
 
     def _seed(self, file: int) -> None:
-        """In a thread."""
+        """In a thread. The file may be longer: a write that met a full disk leaves bytes behind the end."""
         disk, size = self._store.disk, self._content.size
         assert size is not None
         try:
@@ -100,7 +100,7 @@ class Keeper:
             if self.cached is None or disk is None or not disk.admit(size):
                 return
             for start in range(0, size, REQUEST):
-                self.cached.write(start, memoryview(os.pread(file, REQUEST, start)))
+                self.cached.write(start, memoryview(os.pread(file, min(REQUEST, size - start), start)))
             if not self.cached.missing:
                 self.cached.mark_verified()
         except OSError as full:

@@ -369,3 +369,17 @@ def test_any_reads_in_any_order_give_the_bytes(
         assert all(stop - start <= REQUEST for start, stop in library.fetches)
 
     trio.run(run)
+
+
+async def test_what_was_uploaded_is_kept_as_far_as_it_was_uploaded(tmp_path: Path) -> None:
+    """A write that met a full disk leaves bytes behind the file's end."""
+    library = Library(content_of(MIB + 10))
+    staged = tmp_path / "staged"
+    staged.write_bytes(library.data + bytes(2 * MIB))
+    async with opened(library, tmp_path / "cache") as store:
+        with staged.open("rb") as file:
+            await store.seed(library.node(), len(library.data), file.fileno())
+        reader = await Reader.open(store, library.node())
+        assert await read_all(reader) == library.data
+        reader.close()
+    assert library.fetches == []
