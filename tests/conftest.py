@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,12 @@ import pytest
 from tests.sandboxes import RunningSandbox, start_sandbox
 
 pytest_plugins = ["tests.fixtures", "tests.writing", "tests.tape"]
+
+
+def pytest_configure() -> None:
+    """Ctrl-C means something to the programs that are tested, also where a script runs all this in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,6 +47,15 @@ def no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory, monkeypatc
         place.mkdir(mode=0o700, exist_ok=True)
         monkeypatch.setenv(variable, str(place))
     return home
+
+
+@pytest.fixture(autouse=True)
+def no_faults_of_ours(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A fault in a background task ends nothing, and so has to be looked for."""
+    yield
+    if request.node.get_closest_marker("faults") is None:
+        found = [record.getMessage() for record in caplog.get_records("call")]
+        assert not [message for message in found if message.startswith("a fault of assetfs")]
 
 
 @pytest.fixture(scope="session")

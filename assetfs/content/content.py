@@ -279,17 +279,17 @@ class Content:
         cached = self.keeper.cached
         assert cached is not None
         into = segment.view(segment.start, segment.stop)
-        good = cached.read(segment.start, into, wait=False) if len(into) <= REQUEST // 8 else None
-        if good is None:
-            segment.pins += 1
-            try:
+        segment.pins += 1
+        try:
+            good = cached.read(segment.start, into, wait=False) if len(into) <= REQUEST // 8 else None
+            if good is None:
                 good = await trio.to_thread.run_sync(lambda: cached.read(segment.start, into))
-            except OSError as broken:
-                log.warning("cache file %s cannot be read: %s", cached.path.name, broken.strerror)
-                good = False
-                self.keeper.give_up()
-            finally:
-                segment.pins -= 1
+        except Exception as broken:
+            log.warning("cache file %s cannot be read: %s", cached.path.name, broken)
+            good = False
+            self.keeper.give_up()
+        finally:
+            segment.pins -= 1
         if good:
             segment.landed(segment.start, segment.stop - segment.start)
             self.store.count("cache_hits")

@@ -42,6 +42,7 @@ class Keeper:
         self._hashing = False
         self._writing = False
         self._cacheable = content.store.disk is not None and content.node.version is not None
+        self._readable = True
         self.cached: CacheFile | None = None
         self.settled = trio.Event()
         """Set, and replaced, whenever the verdict may have become known or unknowable."""
@@ -56,7 +57,7 @@ class Keeper:
 
     def has_block(self, block: int) -> bool:
         """Whether the disk cache has a block."""
-        return self.cached is not None and self.cached.has(block)
+        return self.cached is not None and self._readable and self.cached.has(block)
 
     def has(self, position: int) -> bool:
         return self.has_block(position // blocks.BLOCK)
@@ -74,8 +75,8 @@ class Keeper:
             self._verifier.trust()
 
     def give_up(self) -> None:
-        """Keep nothing on disk from now on."""
-        self._cacheable = False
+        """Keep nothing on disk from now on, and read nothing from there."""
+        self._cacheable, self._readable = False, False
 
     async def seed(self, file: int) -> None:
         """Take the whole content from an open local file, whose bytes the server has confirmed."""
@@ -166,6 +167,9 @@ class Keeper:
         except OSError as broken:
             log.warning("the content cache cannot be read: %s", broken.strerror)
             self._verifier.give_up()
+        except Exception:
+            self._verifier.give_up()
+            raise
         finally:
             self._hashing = False
             self.settle()
@@ -212,6 +216,9 @@ class Keeper:
             self.cached.write(segment.start, segment.view(segment.start, segment.stop))
         except OSError as full:
             log.warning("the content cache cannot be written: %s", full.strerror)
+            self._cacheable = False
+        except Exception:
+            log.exception("a fault of assetfs while %s was written to the content cache", self._content.node.id)
             self._cacheable = False
 
     def _judge(self) -> None:

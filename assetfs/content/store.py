@@ -20,6 +20,7 @@ from assetfs.content.disk import CacheFile, DiskCache
 from assetfs.content.pace import Pace
 from assetfs.content.quiet import QuietThreads
 from assetfs.content.segment import Segment
+from assetfs.observe.enduring import once
 from assetfs.observe.transfers import Transfers
 from assetfs.repository import Node, NodeId, Repository
 
@@ -185,7 +186,7 @@ class ContentStore:
     # ---- what contents ask of it --------------------------------------------------------------------------------
 
     def start(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
-        self._nursery.start_soon(work, *args)
+        self._nursery.start_soon(once, work, *args)
 
     def may_fetch_ahead(self) -> bool:
         return self._ahead < self._ahead_limit
@@ -198,7 +199,7 @@ class ContentStore:
                 self._ahead -= 1
 
         self._ahead += 1
-        self._nursery.start_soon(counted)
+        self._nursery.start_soon(once, counted)
 
     def count(self, what: str, amount: int = 1) -> None:
         self.counts[what] += amount

@@ -28,6 +28,7 @@ from assetfs.daemon.renewing import Renewing, renewing
 from assetfs.daemon.status import StatusDocument
 from assetfs.failure import Failure, Status
 from assetfs.fuse.operations import Operations
+from assetfs.observe.enduring import enduring
 from assetfs.repository import Kind, Node, Repository
 from assetfs.vfs.attributes import Ownership
 from assetfs.vfs.filesystem import FileSystem, Timeouts
@@ -87,13 +88,13 @@ async def opened(
                 async with trio.open_nursery() as nursery:
                     part = await _assembled(config, repository, root, catalogue, nursery, hello, metrics)
                     part.status.identity = identity
-                    nursery.start_soon(_now_and_then, catalogue, part.status.store)
-                    nursery.start_soon(part.operations.notifier.run)
-                    nursery.start_soon(part.fs.changes.run)
+                    nursery.start_soon(enduring, lambda: _now_and_then(catalogue, part.status.store))
+                    nursery.start_soon(enduring, part.operations.notifier.run)
+                    nursery.start_soon(enduring, part.fs.changes.run)
                     if part.fs.drafting is not None:
-                        nursery.start_soon(part.fs.drafting.drafts.committing.run)
+                        nursery.start_soon(enduring, part.fs.drafting.drafts.committing.run)
                     if part.writeback is not None:
-                        nursery.start_soon(part.writeback.run)
+                        nursery.start_soon(enduring, part.writeback.run)
                     yield part
                     nursery.cancel_scope.cancel()
                 if part.writeback is not None:

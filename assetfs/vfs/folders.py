@@ -20,6 +20,7 @@ import trio
 from assetfs import names
 from assetfs.content.catalogue import Catalogue, key_of
 from assetfs.names import Names, Sibling
+from assetfs.observe.enduring import once
 from assetfs.repository import Kind, Node, NodeId, NotAuthenticated, NotFound, Repository, RepositoryError
 from assetfs.vfs.ahead import Ahead
 
@@ -156,9 +157,9 @@ class Folders:
         for id_, (_, each) in wanted.items():
             self._loading[id_] = each
         if beside:
-            self._nursery.start_soon(self._load_together, wanted)
+            self._nursery.start_soon(once, self._load_together, wanted)
         else:
-            self._nursery.start_soon(self._load, folder, loading)
+            self._nursery.start_soon(once, self._load, folder, loading)
         return loading
 
     async def _load_together(self, wanted: dict[NodeId, tuple[Node, _Loading]]) -> None:
@@ -175,7 +176,7 @@ class Folders:
             log.exception("listing %d folders together failed", len(wanted))
         for folder, loading in wanted.values():
             if loading.done.statistics().tasks_waiting:
-                self._nursery.start_soon(self._load, folder, loading, failure)
+                self._nursery.start_soon(once, self._load, folder, loading, failure)
             else:
                 del self._loading[folder.id]
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 from cachetools import LRUCache
 
+from assetfs.observe.enduring import once
 from assetfs.repository import (
     Availability,
     Change,
@@ -126,7 +127,7 @@ class Recalls:
         wish = self._gathering.get(key)
         if wish is None:
             wish = self._gathering[key] = _Wish()
-            self._nursery.start_soon(self._send, wish, along)
+            self._nursery.start_soon(once, self._send, wish, along)
         wish.nodes[node.id] = node
         await wish.taken.wait()
         if (error := wish.errors.get(node.id)) is not None:

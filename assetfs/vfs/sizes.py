@@ -15,6 +15,7 @@ from collections import Counter
 import trio
 
 from assetfs.content.catalogue import Catalogue, key_of
+from assetfs.observe.enduring import once
 from assetfs.repository import Kind, Node, NodeId, ProtocolViolation, Repository, RepositoryError
 from assetfs.vfs.folders import Folders
 
@@ -83,7 +84,7 @@ class Sizes:
                 nodes.setdefault(other, sibling)
         self._pending.update((waiting, _Wanted()) for waiting in nodes)
         wanted = self._pending[key]
-        self._nursery.start_soon(self._measure, nodes)
+        self._nursery.start_soon(once, self._measure, nodes)
         return wanted
 
     async def _measure(self, nodes: dict[str, Node]) -> None:

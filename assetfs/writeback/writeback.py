@@ -23,6 +23,7 @@ import msgspec
 import trio
 
 from assetfs.content.store import ContentStore
+from assetfs.observe.enduring import enduring
 from assetfs.repository import Node, NodeId, Repository
 from assetfs.writeback.accounts import Accounts, place
 from assetfs.writeback.admission import Admission
@@ -108,9 +109,9 @@ class WriteBack:
     async def run(self) -> None:
         """The background work, as a task of the mount."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.uploader.run)
-            nursery.start_soon(self.holding.run)
-            nursery.start_soon(self.leftovers.run)
+            nursery.start_soon(enduring, self.uploader.run)
+            nursery.start_soon(enduring, self.holding.run)
+            nursery.start_soon(enduring, self.leftovers.run)
             while True:
                 await trio.sleep(CHECKPOINT_EVERY)
                 await trio.to_thread.run_sync(self.journal.checkpoint)

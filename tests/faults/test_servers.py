@@ -82,9 +82,12 @@ def test_a_read_that_hangs_ends_with_an_error_and_disturbs_nobody(top: Path, ser
 def test_a_listing_that_hangs_ends_with_an_error_and_others_go_on(top: Path, server: RunningSandbox) -> None:
     names = os.listdir(top / "one")
     content = (top / "one" / "one.txt").read_bytes()
+    wire.folder(server, "unlisted")
+    os.setxattr(top, "user.assetfs.refresh", b"1")
+    assert eventually(lambda: "unlisted" in os.listdir(top))
     server.arm("hang", {"kind": "rpc"}, count=None)
     time_of_arming = time.monotonic()
-    stuck = waits("ls", top / "three")
+    stuck = waits("ls", top / "unlisted")
     assert os.listdir(top / "one") == names or error_of(lambda: os.listdir(top / "one")) == errno.ETIMEDOUT
     assert (top / "one" / "one.txt").read_bytes() == content
     _, _, errors = ended(stuck, 20)

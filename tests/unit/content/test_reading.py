@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from assetfs.content.blocks import BLOCK
 from assetfs.content.catalogue import Catalogue
-from assetfs.content.disk import DiskCache
+from assetfs.content.disk import CacheFile, DiskCache
 from assetfs.content.reader import Reader
 from assetfs.content.store import ContentStore
 from assetfs.content.window import INITIAL, REQUEST
@@ -383,3 +383,23 @@ async def test_what_was_uploaded_is_kept_as_far_as_it_was_uploaded(tmp_path: Pat
         assert await read_all(reader) == library.data
         reader.close()
     assert library.fetches == []
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("method", ["write", "read", "close"])
+async def test_a_fault_in_the_disk_cache_costs_no_reader_and_no_mount(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    library = Library(content_of(3 * MIB))
+
+    def fault(*args: object, **more: object) -> None:
+        raise IndexError("a fault of ours")
+
+    for turn in range(2):
+        async with opened(library, tmp_path) as store:
+            if turn == 1 or method != "read":
+                monkeypatch.setattr(CacheFile, method, fault)
+            reader = await Reader.open(store, library.node())
+            assert await read_all(reader) == library.data
+            reader.close()
+            monkeypatch.undo()
