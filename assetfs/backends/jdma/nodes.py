@@ -44,6 +44,11 @@ def workspace_of(node: str) -> str | None:
     return node[2:] if node.startswith("w:") and len(node) > 2 else None
 
 
+def numbered(batch: Batch) -> str:
+    """The name that a batch always answers to."""
+    return f"batch-{batch.id}"
+
+
 class Nodes:
     """Makes nodes. `recalls` None: there is no stage, and no content. `name` is who we are."""
 
@@ -57,7 +62,8 @@ class Nodes:
         return Node(id=ROOT, kind=Kind.FOLDER, name="", rights=Rights.READ | Rights.ANNOTATE, open_ended=True)
 
     def workspace(self, name: str) -> Node:
-        return Node(id=f"w:{name}", kind=Kind.FOLDER, name=name, label=name)
+        """Its batches answer to their numbers, too."""
+        return Node(id=f"w:{name}", kind=Kind.FOLDER, name=name, label=name, open_ended=True)
 
     def batch(self, batch: Batch) -> Node:
         """A batch. Its label shows bare only as long as no other one has it; without one it shows its number."""
@@ -66,7 +72,7 @@ class Nodes:
         return Node(
             id=f"b{batch.id}",
             kind=Kind.FOLDER,
-            name=batch.label or f"batch-{batch.id}",
+            name=batch.label or numbered(batch),
             label=str(batch.id),
             always_decorated=True,
             mtime_ns=time,

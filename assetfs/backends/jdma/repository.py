@@ -19,7 +19,7 @@ from assetfs.backends.jdma import attributes, drafts
 from assetfs.backends.jdma.client import Client
 from assetfs.backends.jdma.connecting import Disk, Parts, login_name
 from assetfs.backends.jdma.errors import Full, Unchangeable, Undeletable
-from assetfs.backends.jdma.nodes import ROOT, place_of, workspace_of
+from assetfs.backends.jdma.nodes import ROOT, numbered, place_of, workspace_of
 from assetfs.backends.jdma.reading import deliver
 from assetfs.backends.jdma.settings import account, settled, with_secret
 from assetfs.backends.jdma.tree import TOP
@@ -160,6 +160,10 @@ class JdmaRepository(Repository):
     async def hidden(self, folder: Node, name: str) -> Node:
         if folder.id == ROOT and not name.startswith((".", "@")) and await self._catalogue.has(name):
             return self._nodes.workspace(name)
+        if (workspace := workspace_of(folder.id)) is not None:
+            for batch in await self._shown(workspace):
+                if name == numbered(batch):
+                    return self._nodes.batch(batch)
         raise NotFound("there is no such workspace, and nothing else that is not listed")
 
     async def _still_there(self, pk: int) -> None:

@@ -79,6 +79,23 @@ async def test_a_deleted_batch_is_not_shown_and_one_without_label_shows_its_numb
         assert (await repository.stat(f"b{nameless}")).name == f"batch-{nameless}"
 
 
+async def test_a_batch_answers_to_its_number_beside_its_label(service: Service, stage: Path) -> None:
+    labelled = service.upload({"x": b"1"}, "spring")
+    gone = service.upload({"x": b"1"}, "gone")
+    service.ended(service.post("DELETE", migration_id=gone, storage="elastictape").json()["request_id"])
+    async with service.opened(stage) as repository:
+        workspaces = [node async for page in repository.children(await repository.root()) for node in page.nodes]
+        batches = {n.id: w for w in workspaces async for page in repository.children(w) for n in page.nodes}
+        workspace = batches[f"b{labelled}"]
+        service.server.forget()
+        found = await repository.hidden(workspace, f"batch-{labelled}")
+        assert (found.id, found.name) == (f"b{labelled}", "spring")
+        for name in (f"batch-{gone}", "batch-999999", f"batch-0{labelled}", "batch-"):
+            with pytest.raises(NotFound):
+                await repository.hidden(workspace, name)
+        assert service.total() == 0
+
+
 async def test_everything_at_once_costs_two_requests_and_later_none(service: Service, stage: Path) -> None:
     for _ in range(3):
         service.upload(DATA)
