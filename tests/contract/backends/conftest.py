@@ -1,4 +1,4 @@
-"""One JDMA service for all tests of the backend; a stage for each."""
+"""One JDMA service for all tests of a file, a stage for each: what one file leaves there is not what another counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.jdma_service import Service
 from tests.sandboxes import start_sandbox
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _service() -> Iterator[Service]:
     with start_sandbox("jdma") as running:
         yield Service(running)
